@@ -1,0 +1,1 @@
+"""The protocol, pure: blocks, trie, consensus machine, mempool, execution, light verification."""

@@ -1,0 +1,1 @@
+"""System contracts: the market's rules, run in every block's state transition."""

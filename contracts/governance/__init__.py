@@ -1,0 +1,1 @@
+"""Authorities and the chain's parameters."""

@@ -1,0 +1,1 @@
+"""Zones, participants, meters and their readings."""

@@ -1,0 +1,1 @@
+"""Markets, orders, the uniform-price auction, settlement."""
