@@ -1,0 +1,208 @@
+"""Typed storage: `Map` and `Cell`, declared on a contract class and bound to a state.
+
+```python
+class Nicknames(Contract, name="nick", number=0x7F):
+    owner_of = Map[Text32, Address | None](id=0x7F01, default=None)
+```
+
+A key in the state is the table's permanent 2-byte id and the fixed-width, order-preserving forms of
+the key's parts. A value is deterministic CBOR or, in tables marked `packed`, a struct of fixed
+width. Setting the default deletes the key: absence and the default are the same thing.
+"""
+
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, Self, TypeVar
+
+from contracts.kernel import codec
+from contracts.kernel.record import RecordShape
+from contracts.kernel.shape import OptionalShape, Shape, shape_of
+from contracts.kernel.state import TABLE_ID_BYTES, State, after
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Table:
+    """What `Map` and `Cell` share: an id, a value form, and the state they are bound to."""
+
+    _state: State
+    _encode: Callable[[Any], bytes]
+    _decode: Callable[[bytes], Any]
+
+    def __init__(self, *, id: int, packed: bool = False) -> None:
+        """Declare a table; the annotation's types are read when the class is made."""
+        self.id = id
+        self.prefix = id.to_bytes(TABLE_ID_BYTES, "big")
+        self.packed = packed
+        self.name = ""
+        self.value_shape: Shape
+
+    def bind(self, state: State) -> Self:
+        """Return a copy of the declaration that reads and writes `state`."""
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__)
+        bound._state = state
+        return bound
+
+    def _types(self) -> tuple[Any, ...]:
+        """Return the type arguments of `Map[...]` or `Cell[...]`."""
+        alias = getattr(self, "__orig_class__", None)
+        if alias is None:
+            msg = f"table {self.id:#06x} needs its types: Map[Key, Value](id=…)"
+            raise TypeError(msg)
+        return typing.get_args(alias)
+
+    def _read_value_type(self, annotation: Any) -> None:  # noqa: ANN401
+        shape = shape_of(annotation)
+        self.value_shape = shape.inner if isinstance(shape, OptionalShape) else shape
+        self._encode, self._decode = _value_codec(self.value_shape, packed=self.packed)
+
+
+class Map(Table, Generic[K, V]):
+    """An ordered map from keys to values; a tuple key orders by its parts from left to right."""
+
+    def __init__(self, *, id: int, default: V, packed: bool = False) -> None:
+        """Declare a map; `default` is what an absent key has."""
+        super().__init__(id=id, packed=packed)
+        self.default = default
+        self.key_shapes: tuple[Shape, ...] = ()
+        self._single = True
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Read the types."""
+        key, value = self._types()
+        self.name = name
+        self._read_value_type(value)
+        self._single = typing.get_origin(key) is not tuple
+        parts = (key,) if self._single else typing.get_args(key)
+        self.key_shapes = tuple(shape_of(part) for part in parts)
+        for shape in self.key_shapes:
+            if shape.key_size is None:
+                msg = f"{owner.__name__}.{name}: {shape} has no fixed-width key form"
+                raise TypeError(msg)
+
+    def __getitem__(self, key: K) -> V:
+        """Return the value of `key`, or the default."""
+        data = self._state.get(self.raw_key(key))
+        return self.default if data is None else self._decode(data)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        """Write `value`; the default deletes the key."""
+        data = None if value == self.default else self._encode(value)
+        self._state.put(self.raw_key(key), data)
+
+    def __delitem__(self, key: K) -> None:
+        """Delete the key; one that is absent stays absent."""
+        self._state.put(self.raw_key(key), None)
+
+    def __contains__(self, key: K) -> bool:
+        """Say whether the key has a value other than the default."""
+        return self._state.get(self.raw_key(key)) is not None
+
+    def raw_key(self, key: K) -> bytes:
+        """Return the key as the state and its proofs know it."""
+        if self._single:
+            return self.prefix + self.key_shapes[0].to_key(key)
+        assert isinstance(key, tuple)
+        parts = zip(self.key_shapes, key, strict=True)
+        return self.prefix + b"".join([shape.to_key(part) for shape, part in parts])
+
+    def items(
+        self,
+        *leading: Any,  # noqa: ANN401 - the parts have the types of the key
+        start: Any = None,  # noqa: ANN401
+        end: Any = None,  # noqa: ANN401
+        reverse: bool = False,
+    ) -> Iterator[tuple[K, V]]:
+        """Yield pairs whose key begins with the parts `leading`, in key order or its reverse.
+
+        `start` (inclusive) and `end` (exclusive) bound the next part after the leading ones.
+        """
+        low, high = self.bounds(*leading, start=start, end=end)
+        for raw, data in self._state.scan(low, high, reverse=reverse):
+            yield self._key_of(raw), self._decode(data)
+
+    def bounds(
+        self,
+        *leading: Any,  # noqa: ANN401 - the parts have the types of the key
+        start: Any = None,  # noqa: ANN401
+        end: Any = None,  # noqa: ANN401
+    ) -> tuple[bytes, bytes]:
+        """Return the raw half-open range that `items` walks."""
+        shapes = iter(self.key_shapes)
+        parts = [shape.to_key(part) for part, shape in zip(leading, shapes, strict=False)]
+        base = self.prefix + b"".join(parts)
+        following = self.key_shapes[len(leading)] if len(leading) < len(self.key_shapes) else None
+        if following is None:
+            assert start is None, "no key part is left to bound"
+            assert end is None, "no key part is left to bound"
+            return base, base + b"\0"
+        low = base if start is None else base + following.to_key(start)
+        return low, after(base) if end is None else base + following.to_key(end)
+
+    def first(self, *leading: Any) -> tuple[K, V] | None:  # noqa: ANN401
+        """Return the first pair below the leading parts, or None."""
+        return next(self.items(*leading), None)
+
+    def scan_raw(self, *leading: Any, skip: int = 0) -> tuple[bytes, bytes, int]:  # noqa: ANN401
+        """Return all keys and all values below the leading parts, each joined, and their count.
+
+        For whole-range work by numpy on packed tables. The first `skip` bytes of what follows the
+        leading parts stay out of the keys.
+        """
+        assert self.packed, f"{self.name} is not packed"
+        low, high = self.bounds(*leading)
+        cut = len(low) + skip
+        pairs = list(self._state.scan(low, high))
+        keys = b"".join([key[cut:] for key, _ in pairs])
+        return keys, b"".join([value for _, value in pairs]), len(pairs)
+
+    def _key_of(self, raw: bytes) -> K:
+        position = TABLE_ID_BYTES
+        parts = []
+        for shape in self.key_shapes:
+            size = shape.key_size
+            assert size is not None
+            parts.append(shape.from_key(raw[position : position + size]))
+            position += size
+        return parts[0] if self._single else tuple(parts)  # type: ignore[return-value]
+
+
+class Cell(Table, Generic[V]):
+    """A single value."""
+
+    def __init__(self, *, id: int, default: V, packed: bool = False) -> None:
+        """Declare a cell; `default` is what it holds at first."""
+        super().__init__(id=id, packed=packed)
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Read the type."""
+        (value,) = self._types()
+        self.name = name
+        self._read_value_type(value)
+
+    def get(self) -> V:
+        """Return the value, or the default."""
+        data = self._state.get(self.prefix)
+        return self.default if data is None else self._decode(data)
+
+    def set(self, value: V) -> None:
+        """Write the value."""
+        self._state.put(self.prefix, None if value == self.default else self._encode(value))
+
+
+def _value_codec(
+    shape: Shape, *, packed: bool
+) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    if packed:
+        if not isinstance(shape, RecordShape) or shape.packed_size is None:
+            msg = f"{shape} cannot be packed: not a record of fixed-size fields"
+            raise TypeError(msg)
+        return shape.pack, shape.unpack
+    to_wire, load = shape.to_wire, shape.load
+    return (
+        lambda value: codec.encode_trusted(to_wire(value)),
+        lambda data: load(codec.decode_trusted(data)),
+    )
