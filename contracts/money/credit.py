@@ -1,0 +1,283 @@
+"""SparkTHB credit: a double-entry ledger of µTHB with holds by purpose.
+
+Every amount sits in one column of one account: free, or held for a purpose. All movements go
+through `post`, whose entries add up to zero, so that nothing is created or lost; what is in all
+columns together equals the supply, which only issue and redemption change. Pools are accounts whose
+addresses belong to no key.
+
+Each account also keeps the count and the hash-chain head of the events that concern it: whoever
+shows a history that hashes to the head has left nothing out. (PROTOCOL §2, MARKET §10.)
+"""
+
+import enum
+from collections.abc import Iterable
+from typing import Annotated, Final, NamedTuple
+
+from contracts.kernel import (
+    Cell,
+    Context,
+    Contract,
+    Event,
+    Items,
+    Map,
+    Record,
+    Reject,
+    Value,
+    call,
+    genesis,
+    invariant,
+    query,
+    record,
+    sha256,
+)
+from contracts.kernel.host import EmittedEvent
+from contracts.kernel.rounding import floor_div
+from contracts.kernel.types import Address, Hash32, Memo, Uint, Uthb
+
+ALLOCATIONS_MAX: Final = 100_000
+
+
+class Column(enum.IntEnum):
+    """Where an account's credit sits."""
+
+    FREE = 0
+    BID_ESCROW = 1
+    ASK_MARGIN = 2
+    PROCEEDS = 3
+    REDEMPTION = 4
+    DEPOSIT = 5
+    PREMIUM = 6
+
+
+@record(version=1)
+class Account(Record):
+    """One account: its columns in the order of `Column`, then its history."""
+
+    free: Uthb
+    bid_escrow: Uthb
+    ask_margin: Uthb
+    proceeds: Uthb
+    redemption: Uthb
+    deposit: Uthb
+    premium: Uthb
+    history_count: Uint
+    history_head: Hash32
+
+    @classmethod
+    def of(cls, columns: list[int], history_count: int, history_head: bytes) -> "Account":
+        """Make an account from its columns in the order of `Column`."""
+        free, bid_escrow, ask_margin, proceeds, redemption, deposit, premium = columns
+        return cls(
+            free, bid_escrow, ask_margin, proceeds, redemption, deposit, premium,
+            history_count, history_head,
+        )  # fmt: skip
+
+    def columns(self) -> list[int]:
+        """Return the amounts in the order of `Column`."""
+        return [
+            self.free,
+            self.bid_escrow,
+            self.ask_margin,
+            self.proceeds,
+            self.redemption,
+            self.deposit,
+            self.premium,
+        ]
+
+
+EMPTY: Final = Account(0, 0, 0, 0, 0, 0, 0, 0, bytes(32))
+
+
+@record(version=1)
+class Allocation(Record):
+    """Credit that an account has from genesis on."""
+
+    account: Address
+    amount_uthb: Uthb
+
+
+class Entry(NamedTuple):
+    """One line of a posting: `amount_uthb` is added to a column, or taken from it if negative."""
+
+    account: bytes
+    column: Column
+    amount_uthb: int
+
+
+class InsufficientFunds(Reject):
+    """The account has less in this column than the movement takes.
+
+    Free credit is what is not held for orders, proceeds or redemption.
+    """
+
+    code = 1
+
+
+class ZeroAmount(Reject):
+    """A transfer moves at least 1 µTHB."""
+
+    code = 2
+
+
+class CreditTransferred(Event, owners=("sender", "recipient")):
+    """Free credit moved from one account to another."""
+
+    sender: Address
+    recipient: Address
+    amount_uthb: Uthb
+    memo: Memo
+
+
+class CreditIssued(Event, owners=("recipient",)):
+    """Credit came into being, backed by the named reference."""
+
+    recipient: Address
+    amount_uthb: Uthb
+
+
+class FeesShared(Event):
+    """The fee pool was shared equally by the signers of the parent certificate."""
+
+    each_uthb: Uthb
+    signers: Annotated[tuple[Address, ...], Items(64)]
+
+
+def pool_address(name: str) -> bytes:
+    """Return the address of a pool; no key hashes to it."""
+    return sha256(b"gridtokenx pool " + name.encode())[:20]
+
+
+FEE_POOL: Final = pool_address("fees")
+
+
+class Credit(Contract, name="credit", number=0x11):
+    """SparkTHB: balances, holds, transfers."""
+
+    accounts = Map[Address, Account](id=0x1101, default=EMPTY, packed=True)
+    supply = Cell[Uthb](id=0x1102, default=0)
+
+    @genesis
+    def set_up(
+        self, allocations: Annotated[tuple[Allocation, ...], Items(ALLOCATIONS_MAX)]
+    ) -> None:
+        """Issue the genesis credit."""
+        for one in allocations:
+            self.issue(one.account, one.amount_uthb)
+
+    def free(self, account: bytes) -> int:
+        """Return the account's free credit in µTHB."""
+        return self.accounts[account].free
+
+    def held(self, account: bytes, column: Column) -> int:
+        """Return what a column of the account holds in µTHB."""
+        return self.accounts[account].columns()[column]
+
+    def post(self, *entries: Entry) -> None:
+        """Apply a balanced posting; raises `InsufficientFunds` before anything is written."""
+        assert sum(entry.amount_uthb for entry in entries) == 0, "a posting adds up to zero"
+        self._apply(entries)
+
+    def issue(self, account: bytes, amount_uthb: int) -> None:
+        """Create free credit."""
+        self.supply.set(self.supply.get() + amount_uthb)
+        self._apply((Entry(account, Column.FREE, amount_uthb),))
+        self.emit(CreditIssued(account, amount_uthb))
+
+    def take_fee(self, account: bytes, amount_uthb: int) -> None:
+        """Set a fee aside before calls run; the rest comes back by `settle_fee`."""
+        self._apply((Entry(account, Column.FREE, -amount_uthb),))
+
+    def settle_fee(self, account: bytes, rest_uthb: int, events: Iterable[EmittedEvent]) -> None:
+        """Return what the fee did not need, and append a transaction's events to histories."""
+        amounts = {account: rest_uthb}
+        heads = _by_owner(events)
+        for owner in sorted({account, *heads}):
+            self._finish(owner, amounts.get(owner, 0), heads.get(owner, []))
+
+    def collect_fees(self, amount_uthb: int) -> None:
+        """Bring the fees of a block, already taken from their payers, into the pool."""
+        if amount_uthb:
+            self._apply((Entry(FEE_POOL, Column.FREE, amount_uthb),))
+
+    def record_history(self, events: Iterable[EmittedEvent]) -> None:
+        """Append events that belong to no transaction to the histories of their owners."""
+        for owner, data in sorted(_by_owner(events).items()):
+            self._finish(owner, 0, data)
+
+    def share_fees(self, signers: tuple[bytes, ...]) -> None:
+        """Share the fee pool equally, rounded down; the remainder stays in the pool."""
+        each = floor_div(self.free(FEE_POOL), len(signers))
+        if each == 0:
+            return
+        shares = [Entry(signer, Column.FREE, each) for signer in signers]
+        self.post(Entry(FEE_POOL, Column.FREE, -each * len(signers)), *shares)
+        self.emit(FeesShared(each, signers))
+
+    @call
+    def transfer(self, ctx: Context, recipient: Address, amount_uthb: Uthb, memo: Memo) -> None:
+        """Move free credit from the caller to `recipient`."""
+        if amount_uthb == 0:
+            raise ZeroAmount
+        self.post(
+            Entry(ctx.caller, Column.FREE, -amount_uthb),
+            Entry(recipient, Column.FREE, amount_uthb),
+        )
+        self.emit(CreditTransferred(ctx.caller, recipient, amount_uthb, memo))
+
+    @query
+    def account(self, account: Address) -> Account:
+        """All columns of an account, with the count and head of its history."""
+        return self.accounts[account]
+
+    @query
+    def total_supply(self) -> Uthb:
+        """All credit there is, in µTHB."""
+        return self.supply.get()
+
+    @invariant
+    def columns_add_up_to_supply(self) -> bool:
+        """Nothing is created or lost between issue and redemption."""
+        return sum(sum(a.columns()) for _, a in self.accounts.items()) == self.supply.get()
+
+    def _apply(self, entries: tuple[Entry, ...]) -> None:
+        before: dict[bytes, Account] = {}
+        columns: dict[bytes, list[int]] = {}
+        for account, column, amount_uthb in entries:
+            if account not in before:
+                before[account] = self.accounts[account]
+                columns[account] = before[account].columns()
+            columns[account][column] += amount_uthb
+        for account, amounts in columns.items():
+            if min(amounts) < 0:
+                raise _insufficient(account, before[account].columns(), amounts)
+        for account, amounts in columns.items():
+            was = before[account]
+            self.accounts[account] = Account.of(amounts, was.history_count, was.history_head)
+
+    def _finish(self, owner: bytes, amount_uthb: int, data: list[bytes]) -> None:
+        account = self.accounts[owner]
+        head = account.history_head
+        for event in data:
+            head = sha256(head + sha256(event))
+        columns = account.columns()
+        columns[Column.FREE] += amount_uthb
+        self.accounts[owner] = Account.of(columns, account.history_count + len(data), head)
+
+
+def _insufficient(account: bytes, before: list[int], after: list[int]) -> InsufficientFunds:
+    column = next(c for c in Column if after[c] < 0)
+    values: dict[str, Value] = {
+        "account": account,
+        "column": column.name.lower(),
+        "have_uthb": before[column],
+        "need_uthb": before[column] - after[column],
+    }
+    return InsufficientFunds(**values)
+
+
+def _by_owner(events: Iterable[EmittedEvent]) -> dict[bytes, list[bytes]]:
+    out: dict[bytes, list[bytes]] = {}
+    for data, owners in events:
+        for owner in owners:
+            out.setdefault(owner, []).append(data)
+    return out
