@@ -1,0 +1,289 @@
+"""Transactions: wire form, signing, and what can be known of one without any state.
+
+`[[version, chain_id, sender, nonce, valid_until_height, fee_max_uthb, mode, calls, memo],
+[[public key, signature], …]]`; the id is the SHA-256 of the full signed bytes. `prepare` decodes
+the arguments of every call by the contracts' manifest once, for mempool and execution alike.
+(PROTOCOL §2.)
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Annotated, Any, Final
+
+from chain.block import TRANSACTION_BYTES_MAX
+from chain.crypto import (
+    PUBLIC_KEY_BYTES,
+    SIGNATURE_BYTES,
+    Domain,
+    public_key_of,
+    sign,
+    signed_bytes,
+)
+from chain.refusals import MalformedTransaction, WrongChain
+from chain.verdicts import SignedMessage
+from contracts.kernel import (
+    BadValueError,
+    CodecError,
+    Kind,
+    Method,
+    Range,
+    Reject,
+    Value,
+    codec,
+    sha256,
+)
+from contracts.kernel.errors import BadArguments, UnknownContract, UnknownMethod
+from contracts.kernel.shape import Shape, shape_of
+from contracts.kernel.types import Address, Hash32, Height, Memo, Text32, Uint, Uthb
+from contracts.registry import SPEC_BY_NAME
+
+TRANSACTION_VERSION: Final = 1
+CALLS_MAX: Final = 512
+SIGNATURES_MAX: Final = 16
+
+
+class Mode(enum.IntEnum):
+    """What a failing call means for the others."""
+
+    ALL_OR_NOTHING = 0
+    EACH_ALONE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: arguments are plain values; `owner` None means the sender."""
+
+    contract: str
+    method: str
+    arguments: tuple[Value, ...]
+    owner: bytes | None = None
+
+    def to_wire(self) -> list[Value]:
+        """Return `[contract, method, args, owner]`."""
+        return [self.contract, self.method, list(self.arguments), self.owner]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """The signed part of a transaction."""
+
+    chain_id: bytes
+    sender: bytes
+    nonce: int
+    valid_until_height: int
+    fee_max_uthb: int
+    mode: Mode
+    calls: tuple[Call, ...]
+    memo: bytes = b""
+
+    def to_wire(self) -> list[Value]:
+        """Return the inner array."""
+        calls: list[Value] = [call.to_wire() for call in self.calls]
+        return [
+            TRANSACTION_VERSION,
+            self.chain_id,
+            self.sender,
+            self.nonce,
+            self.valid_until_height,
+            self.fee_max_uthb,
+            int(self.mode),
+            calls,
+            self.memo,
+        ]
+
+    def message(self) -> bytes:
+        """Return the bytes that signatures cover."""
+        payload = codec.encode(self.to_wire())
+        return signed_bytes(Domain.TRANSACTION, self.chain_id, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """A transaction with its signatures, as it travels."""
+
+    transaction: Transaction
+    signatures: tuple[tuple[bytes, bytes], ...]
+    raw: bytes
+    id: bytes
+    signed: tuple[SignedMessage, ...] = field(repr=False)
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """Return the signing keys, ascending."""
+        return tuple(key for key, _ in self.signatures)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCall:
+    """A call whose method and arguments are known, or the refusal that it will meet."""
+
+    call: Call
+    method: Method | None
+    arguments: tuple[Any, ...]
+    refusal: Reject | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTransaction:
+    """A transaction with typed arguments and every signed claim in them."""
+
+    signed: SignedTransaction
+    calls: tuple[PreparedCall, ...]
+    claim_count: int
+    signed_messages: tuple[SignedMessage, ...]
+
+    @property
+    def id(self) -> bytes:
+        """Return the transaction id."""
+        return self.signed.id
+
+
+_FIELDS: Final[tuple[tuple[str, Shape], ...]] = tuple(
+    (name, shape_of(annotation))
+    for name, annotation in (
+        ("version", Annotated[int, Range(TRANSACTION_VERSION, TRANSACTION_VERSION)]),
+        ("chain_id", Hash32),
+        ("sender", Address),
+        ("nonce", Uint),
+        ("valid_until_height", Height),
+        ("fee_max_uthb", Uthb),
+        ("mode", Mode),
+    )
+)
+_MEMO: Final = shape_of(Memo)
+_NAME: Final = shape_of(Text32)
+_OWNER: Final = shape_of(Address | None)
+
+
+def sign_transaction(transaction: Transaction, seeds: Sequence[bytes]) -> SignedTransaction:
+    """Sign with the keys of these seeds, put in ascending order of their public keys."""
+    message = transaction.message()
+    signatures = sorted((public_key_of(seed), sign(seed, message)) for seed in seeds)
+    raw = codec.encode([transaction.to_wire(), [list(pair) for pair in signatures]])
+    return decode_transaction(raw, transaction.chain_id)
+
+
+def decode_transaction(raw: bytes, chain_id: bytes) -> SignedTransaction:
+    """Decode bytes from outside; verifies no signature.
+
+    Raises `MalformedTransaction` or `WrongChain`.
+    """
+    if len(raw) > TRANSACTION_BYTES_MAX:
+        raise MalformedTransaction(why=f"{len(raw)} bytes, at most {TRANSACTION_BYTES_MAX}")
+    try:
+        outer = codec.decode(raw, size_max=TRANSACTION_BYTES_MAX)
+        inner, signatures = _array(outer, 2, "transaction")
+        transaction = _transaction(_array(inner, len(_FIELDS) + 2, "transaction body"))
+        pairs = _signatures(signatures)
+    except (CodecError, BadValueError) as error:
+        raise MalformedTransaction(why=str(error)) from error
+    if transaction.chain_id != chain_id:
+        raise WrongChain(expected=chain_id, got=transaction.chain_id)
+    payload = codec.encode_trusted(inner)
+    message = signed_bytes(Domain.TRANSACTION, chain_id, payload)
+    signed = tuple(SignedMessage(key, message, signature) for key, signature in pairs)
+    return SignedTransaction(transaction, pairs, raw, sha256(raw), signed)
+
+
+def prepare(signed: SignedTransaction) -> PreparedTransaction:
+    """Type the arguments of every call and collect the signed claims inside them."""
+    calls = tuple(_prepare_call(call) for call in signed.transaction.calls)
+    claims = tuple(
+        claim_message(signed.transaction.chain_id, claim)
+        for call in calls
+        if call.method is not None and call.method.has_claims and call.refusal is None
+        for (_, shape), value in zip(call.method.arguments, call.arguments, strict=True)
+        for claim in shape.claims(value)
+    )
+    return PreparedTransaction(signed, calls, len(claims), signed.signed + claims)
+
+
+def _prepare_call(call: Call) -> PreparedCall:
+    spec = SPEC_BY_NAME.get(call.contract)
+    if spec is None:
+        return PreparedCall(call, None, (), UnknownContract(contract=call.contract))
+    method = spec.methods.get((Kind.CALL, call.method))
+    if method is None:
+        refusal = UnknownMethod(contract=call.contract, method=call.method)
+        return PreparedCall(call, None, (), refusal)
+    if len(call.arguments) != len(method.arguments):
+        names = ", ".join(name for name, _ in method.arguments)
+        why = f"{len(call.arguments)} arguments instead of ({names})"
+        return PreparedCall(call, method, (), BadArguments(why=why))
+    typed = []
+    for (name, shape), value in zip(method.arguments, call.arguments, strict=True):
+        try:
+            typed.append(shape.from_wire(value))
+        except BadValueError as error:
+            return PreparedCall(call, method, (), BadArguments(why=str(error.under(name))))
+    return PreparedCall(call, method, tuple(typed), None)
+
+
+def claim_message(chain_id: bytes, claim: Any) -> SignedMessage:  # noqa: ANN401
+    """Return the triple that a signed claim stands for."""
+    message = signed_bytes(Domain[claim.domain], chain_id, claim.payload())
+    return SignedMessage(claim.public_key, message, claim.signature)
+
+
+def _transaction(fields: Sequence[Value]) -> Transaction:
+    values = []
+    for (name, shape), value in zip(_FIELDS, fields, strict=False):
+        try:
+            values.append(shape.from_wire(value))
+        except BadValueError as error:
+            raise error.under(name) from None
+    _, chain_id, sender, nonce, valid_until, fee_max, mode = values
+    calls = fields[len(_FIELDS)]
+    if type(calls) is not list or not 1 <= len(calls) <= CALLS_MAX:
+        msg = f"a transaction has 1 to {CALLS_MAX} calls"
+        raise BadValueError(msg, "calls")
+    typed = []
+    for position, item in enumerate(calls):
+        try:
+            typed.append(_call(_array(item, 4, "call")))
+        except BadValueError as error:
+            raise error.under(f"calls[{position}]") from None
+    memo = _MEMO.from_wire(fields[-1])
+    return Transaction(chain_id, sender, nonce, valid_until, fee_max, mode, tuple(typed), memo)
+
+
+def _call(fields: Sequence[Value]) -> Call:
+    contract, method, arguments, owner = fields
+    if type(arguments) is not list:
+        msg = "arguments are an array"
+        raise BadValueError(msg)
+    return Call(
+        _NAME.from_wire(contract),
+        _NAME.from_wire(method),
+        tuple(arguments),
+        _OWNER.from_wire(owner),
+    )
+
+
+def _signatures(value: Value) -> tuple[tuple[bytes, bytes], ...]:
+    if type(value) is not list or not 1 <= len(value) <= SIGNATURES_MAX:
+        msg = f"a transaction has 1 to {SIGNATURES_MAX} signatures"
+        raise BadValueError(msg, "signatures")
+    pairs = []
+    for item in value:
+        key, signature = _array(item, 2, "signature")
+        if type(key) is not bytes or len(key) != PUBLIC_KEY_BYTES:
+            msg = f"a public key has {PUBLIC_KEY_BYTES} bytes"
+            raise BadValueError(msg, "signatures")
+        if type(signature) is not bytes or len(signature) != SIGNATURE_BYTES:
+            msg = f"a signature has {SIGNATURE_BYTES} bytes"
+            raise BadValueError(msg, "signatures")
+        pairs.append((key, signature))
+    if any(a[0] >= b[0] for a, b in pairwise(pairs)):
+        msg = "public keys are not strictly ascending"
+        raise BadValueError(msg, "signatures")
+    return tuple(pairs)
+
+
+def _array(value: Value, length: int, what: str) -> Sequence[Value]:
+    if type(value) is not list or len(value) != length:
+        msg = f"a {what} is an array of {length}"
+        raise BadValueError(msg)
+    return value
