@@ -1,0 +1,179 @@
+"""A world without consensus: real transactions, real execution, state in memory.
+
+`refused` is how refusals are tested: it asserts the refusal, and that nothing but the sender's
+nonce and the fee has changed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chain.execution.executor import UNLIMITED, BlockContext, BlockExecution, BlockResult
+from chain.execution.receipt import CallResult, Outcome, Receipt
+from chain.genesis import Genesis, run_genesis
+from chain.refusals import NotIncludableError
+from chain.store import MemoryState
+from chain.transaction import (
+    Call,
+    Mode,
+    PreparedTransaction,
+    Transaction,
+    prepare,
+    sign_transaction,
+)
+from chain.verdicts import Verdicts
+from contracts.kernel import Host, Kind, Reject, Value, sha256
+from contracts.kernel.meter import Meter, WeightTable
+from contracts.kernel.state import State
+from contracts.money.credit import FEE_POOL
+from contracts.registry import REJECT_CODES, Registry
+from tests.support.genesis import DRIVER, make_genesis
+from tests.support.people import account_of, seed_of
+
+FEE_MAX_UTHB = 4_000_000
+BLOCK_MS = 1_000
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a refused call said."""
+
+    code: int
+    values: Mapping[str, Value]
+
+
+class World:
+    """A chain's state and the blocks that change it."""
+
+    def __init__(self, genesis: Genesis | None = None) -> None:
+        """Run the genesis."""
+        self.genesis = genesis or make_genesis()
+        self.state = MemoryState()
+        begun = run_genesis(self.genesis, self.state)
+        self.state.write(begun.changes)
+        self.parameters = begun.parameters
+        self.height = 0
+        self.time_ms = self.genesis.time_ms
+        self.parent = self.genesis.chain_id
+        self.judge = Verdicts()
+
+    @property
+    def read(self) -> Registry:
+        """Return the contracts over the present state, for reading."""
+        return Registry(Host(State(self.state, Meter(WeightTable(), UNLIMITED))))
+
+    def signed(
+        self,
+        sender: str,
+        *calls: Call,
+        mode: Mode = Mode.ALL_OR_NOTHING,
+        fee_max_uthb: int = FEE_MAX_UTHB,
+        nonce: int | None = None,
+        keys: tuple[str, ...] | None = None,
+        account: bytes | None = None,
+    ) -> PreparedTransaction:
+        """Sign a transaction of the person `sender`, by default with the next nonce and own key."""
+        address = account_of(sender) if account is None else account
+        transaction = Transaction(
+            self.genesis.chain_id,
+            address,
+            self.read.accounts.nonces[address] if nonce is None else nonce,
+            self.height + 100,
+            fee_max_uthb,
+            mode,
+            calls,
+        )
+        return prepare(sign_transaction(transaction, [seed_of(k) for k in keys or (sender,)]))
+
+    def block(
+        self, *transactions: PreparedTransaction, signers: tuple[bytes, ...] = ()
+    ) -> BlockResult:
+        """Execute one block; raises `NotIncludableError` if a transaction cannot be in it."""
+        context = BlockContext(
+            self.genesis.chain_id, self.height + 1, self.time_ms + BLOCK_MS, self.parent
+        )
+        execution = BlockExecution(self.state, context, self.judge)
+        execution.begin(signers)
+        for transaction in transactions:
+            execution.apply(transaction)
+        result = execution.finish()
+        self.state.write(result.changes)
+        self.height, self.time_ms = context.height, context.time_ms
+        self.parent = sha256(self.parent)
+        return result
+
+    def send(self, sender: str, *calls: Call, **options: Any) -> Receipt:
+        """Execute a block with one transaction and return its receipt."""
+        return self.block(self.signed(sender, *calls, **options)).receipts[1]
+
+    def call(self, sender: str, contract: str, method: str, *arguments: Value) -> Value:
+        """Execute one call that must succeed, and return its value."""
+        receipt = self.send(sender, Call(contract, method, arguments))
+        assert receipt.results[0].code == Outcome.OK, receipt.results[0]
+        return receipt.results[0].value
+
+    def refused(
+        self,
+        reject: type[Reject],
+        sender: str,
+        contract: str,
+        method: str,
+        *arguments: Value,
+        owner: bytes | None = None,
+    ) -> CallResult:
+        """Execute one call that must be refused so, changing nothing but nonce and fee."""
+        before = dict(self.state.scan(b"", b"\xff" * 64))
+        address = account_of(sender)
+        free = self.read.credit.free(address)
+        pool = self.read.credit.free(FEE_POOL)
+        receipt = self.send(sender, Call(contract, method, arguments, owner))
+        result = receipt.results[0]
+        assert result.code == REJECT_CODES[reject], result
+        assert receipt.fee_uthb > 0
+        self._assert_same_but_fee(before, address)
+        assert self.read.credit.free(address) == free - receipt.fee_uthb
+        assert self.read.credit.free(FEE_POOL) == pool + receipt.fee_uthb
+        return result
+
+    def not_includable(
+        self, error: type[NotIncludableError], prepared: PreparedTransaction
+    ) -> NotIncludableError:
+        """Try a transaction that no block may hold; the state must stay as it is."""
+        before = dict(self.state.scan(b"", b"\xff" * 64))
+        try:
+            self.block(prepared)
+        except NotIncludableError as found:
+            assert type(found) is error, found
+            assert dict(self.state.scan(b"", b"\xff" * 64)) == before
+            return found
+        message = f"the transaction was included; {error.__name__} expected"
+        raise AssertionError(message)
+
+    def advance(self, to_s: int) -> None:
+        """Drive market time to `to_s`, stop by stop, running the work that is due at each."""
+        while True:
+            stop = self.read.schedule.next_market_stop_s()
+            now = self.read.clock.driven_time_s()
+            if stop is not None and stop <= now:
+                self.block()
+            elif now < to_s:
+                self.call(DRIVER, "clock", "advance", to_s if stop is None else min(stop, to_s))
+            else:
+                return
+
+    def check_invariants(self) -> None:
+        """Assert every invariant of every contract."""
+        for contract in self.read.contracts:
+            for name, method in contract.spec.of_kind(Kind.INVARIANT).items():
+                assert method.function(contract), f"{contract.spec.name}.{name} does not hold"
+
+    def _assert_same_but_fee(self, before: dict[bytes, bytes], sender: bytes) -> None:
+        after = dict(self.state.scan(b"", b"\xff" * 64))
+        registry = self.read
+        allowed = (
+            registry.accounts.nonces.raw_key(sender),
+            registry.credit.accounts.raw_key(sender),
+            registry.credit.accounts.raw_key(FEE_POOL),
+        )
+        for key in sorted(before.keys() | after.keys()):
+            assert key in allowed or before.get(key) == after.get(key), f"{key.hex()} changed"
