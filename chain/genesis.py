@@ -121,7 +121,7 @@ class GenesisState:
             txs_root=EMPTY_ROOT,
             receipts_root=EMPTY_ROOT,
             state_root=state_root,
-            history_root=Mmr.empty().root,
+            history_root=Mmr().history_root,
             evidence_root=EMPTY_ROOT,
             validators_hash=self.validators.hash,
             next_validators_hash=self.validators.hash,
