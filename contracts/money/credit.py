@@ -218,6 +218,11 @@ class Credit(Contract, name="credit", number=0x11):
         """Move free credit from the caller to `recipient`."""
         if amount_uthb == 0:
             raise ZeroAmount
+        if recipient == ctx.caller and amount_uthb > (have := self.free(recipient)):
+            # A posting nets what enters and leaves one column; the event must not claim more.
+            raise InsufficientFunds(
+                account=recipient, column="free", have_uthb=have, need_uthb=amount_uthb
+            )
         self.post(
             Entry(ctx.caller, Column.FREE, -amount_uthb),
             Entry(recipient, Column.FREE, amount_uthb),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from chain.transaction import Call, Mode
-from contracts.kernel import sha256
+from contracts.kernel import codec, sha256
 from contracts.kernel.errors import BadArguments
 from contracts.money.credit import (
     FEE_POOL,
@@ -19,7 +19,7 @@ from contracts.money.credit import (
 )
 from tests.support.genesis import FUNDS_UTHB, PEOPLE
 from tests.support.people import account_of
-from tests.support.world import World
+from tests.support.world import FEE_MAX_UTHB, World
 
 ALICE, BOB = account_of("alice"), account_of("bob")
 
@@ -50,13 +50,15 @@ def test_a_transfer_to_oneself_changes_nothing_but_the_fee(world: World) -> None
 
 
 def test_more_than_the_free_credit_is_refused_with_the_amounts(world: World) -> None:
-    result = world.refused(
-        InsufficientFunds, "alice", "credit", "transfer", BOB, FUNDS_UTHB, b""
-    )
+    result = world.refused(InsufficientFunds, "alice", "credit", "transfer", BOB, FUNDS_UTHB, b"")
     assert isinstance(result.value, dict)
     assert result.value["account"] == ALICE
     assert result.value["column"] == "free"
     assert result.value["need_uthb"] == FUNDS_UTHB
+
+
+def test_a_transfer_to_oneself_beyond_the_balance_is_refused(world: World) -> None:
+    world.refused(InsufficientFunds, "alice", "credit", "transfer", ALICE, FUNDS_UTHB, b"")
 
 
 def test_nothing_is_no_transfer(world: World) -> None:
@@ -101,9 +103,7 @@ def test_an_unbalanced_posting_is_a_bug_and_not_an_outcome(world: World) -> None
 
 def test_held_credit_cannot_be_spent(world: World) -> None:
     credit = world.read.credit
-    credit.post(
-        Entry(ALICE, Column.FREE, -FUNDS_UTHB), Entry(ALICE, Column.BID_ESCROW, FUNDS_UTHB)
-    )
+    credit.post(Entry(ALICE, Column.FREE, -FUNDS_UTHB), Entry(ALICE, Column.BID_ESCROW, FUNDS_UTHB))
     assert credit.held(ALICE, Column.BID_ESCROW) == FUNDS_UTHB
     with pytest.raises(InsufficientFunds):
         credit.post(Entry(ALICE, Column.FREE, -1), Entry(BOB, Column.FREE, 1))
@@ -115,8 +115,6 @@ def test_histories_hash_to_the_head_that_the_state_keeps(world: World) -> None:
     head = bytes(32)
     for amount in (1, 2, 3):
         event = CreditTransferred(ALICE, BOB, amount, b"")
-        from contracts.kernel import codec  # noqa: PLC0415 - only this test hashes by hand
-
         data = codec.encode([1, "credit", "CreditTransferred", event.to_wire()])
         head = sha256(head + sha256(data))
     for account in (ALICE, BOB):
@@ -159,11 +157,11 @@ class CreditMachine(RuleBasedStateMachine):
     )
     def transfers(self, sender: str, recipient: str, amounts: list[int], mode: Mode) -> None:
         calls = [Call("credit", "transfer", (account_of(recipient), a, b"")) for a in amounts]
-        if self.free[sender] < 4_000_000:
+        if self.free[sender] < FEE_MAX_UTHB:
             return
         receipt = self.world.send(sender, *calls, mode=mode)
         before = dict(self.free)
-        spendable = self.free[sender] - 4_000_000
+        spendable = self.free[sender] - FEE_MAX_UTHB
         good = []
         for amount in amounts:
             fits = 0 < amount <= spendable
