@@ -11,8 +11,9 @@ clause 3.8.16, and whole watt-hours by the largest remainder method (Hamilton):
    SHA-256(seed ‖ auction ‖ participant as 8 bytes, big-endian).
 3. A participant's share is spread over its own orders by the same method, ties by order id.
 
-The tie hash cannot be steered: the seed is known only after the last order is in. Arrival time
-plays no part, because the proposer of a block chooses it.
+Arrival time plays no part: a block's proposer chooses it. The seed is a block hash that nobody
+knows while orders are written, so no choice of id or quantity wins ties; what a proposer gains by
+trying block hashes is at most one Wh for each participant tied at the cut-off.
 
 A `Rationing` is what the pool's claimants have in common, a few numbers however many they are.
 Each share follows from it and from the claim alone, so settlement can work in slices.
@@ -21,6 +22,7 @@ Each share follows from it and from the claim alone, so settlement can work in s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from struct import iter_unpack
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -30,6 +32,7 @@ from contracts.kernel.rounding import Int64s, div_mod, largest_remainder, np_mul
 
 HASH_SIZE: Final = 32
 LARGEST_HASH: Final = b"\xff" * HASH_SIZE
+HASHES_PER_BATCH: Final = 4096
 
 # uint8[n, 32], one order id a row
 OrderIds: TypeAlias = npt.NDArray[np.uint8]
@@ -79,9 +82,10 @@ def share(rationing: Rationing, participant: int, claim_wh: int) -> int:
     share_wh, remainder = div_mod(claim_wh * rationing.residual_wh, rationing.pool_wh)
     if remainder > rationing.remainder_cutoff:
         return share_wh + 1
-    if remainder == rationing.remainder_cutoff and _wins_tie(rationing, participant):
-        return share_wh + 1
-    return share_wh
+    if remainder < rationing.remainder_cutoff:
+        return share_wh
+    wins_tie = _tie_hash(rationing.tie_domain, participant) <= rationing.tie_cutoff
+    return share_wh + wins_tie
 
 
 def split(share_wh: int, claims_wh: Sequence[int], order_ids: Sequence[bytes]) -> list[int]:
@@ -141,23 +145,29 @@ def _np_share(rationing: Rationing, participants: Int64s, claims_wh: Int64s) -> 
     if rationing.tie_cutoff == LARGEST_HASH:
         shares_wh[tied] += 1
         return shares_wh
-    hashes = _tie_hashes(rationing.tie_domain, participants[tied])
-    wins = np.array([each <= rationing.tie_cutoff for each in hashes], dtype=np.bool_)
-    shares_wh[tied[wins]] += 1
+    shares_wh[tied[_np_wins_tie(rationing, participants[tied])]] += 1
     return shares_wh
 
 
 # ── Ties ──
 
 
-def _tie_hashes(tie_domain: bytes, participants: Int64s) -> list[bytes]:
-    ids = participants.astype(">i8").tobytes()
-    return [sha256(tie_domain + ids[i : i + 8]).digest() for i in range(0, len(ids), 8)]
+def _tie_hash(tie_domain: bytes, participant: int) -> bytes:
+    return sha256(tie_domain + participant.to_bytes(8, "big")).digest()
 
 
-def _wins_tie(rationing: Rationing, participant: int) -> bool:
-    message = rationing.tie_domain + participant.to_bytes(8, "big")
-    return sha256(message).digest() <= rationing.tie_cutoff
+def _tie_heads(tie_domain: bytes, participants: Int64s) -> Int64s:
+    """Return the first words of the tie hashes, which nearly always decide.
+
+    In batches, because a million hashes at once would leave the processor's cache.
+    """
+    heads = np.empty(participants.size, dtype=np.int64)
+    for start in range(0, participants.size, HASHES_PER_BATCH):
+        batch = slice(start, start + HASHES_PER_BATCH)
+        ids = iter_unpack("8s", participants[batch].astype(">i8").tobytes())
+        hashes = b"".join([sha256(tie_domain + each).digest() for (each,) in ids])
+        heads[batch] = _ordered_words(_rows(hashes))[:, 0]
+    return heads
 
 
 def _tie_cutoff(tied: Int64s, winners: int, tie_domain: bytes) -> bytes:
@@ -165,14 +175,20 @@ def _tie_cutoff(tied: Int64s, winners: int, tie_domain: bytes) -> bytes:
     assert 1 <= winners <= tied.size, "the cut-off belongs to at least one winner"
     if winners == tied.size:
         return LARGEST_HASH
-    hashes = _tie_hashes(tie_domain, tied)
-    heads = _ordered_words(np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, HASH_SIZE))[
-        :, 0
-    ]
+    heads = _tie_heads(tie_domain, tied)
     head = _nth(heads, winners - 1)
-    # The first 8 bytes nearly always decide; the full hashes decide among those that share them.
-    contested = sorted(hashes[i] for i in np.flatnonzero(heads == head).tolist())
+    contested = sorted(_tie_hash(tie_domain, each) for each in tied[heads == head].tolist())
     return contested[winners - 1 - int(np.count_nonzero(heads < head))]
+
+
+def _np_wins_tie(rationing: Rationing, tied: Int64s) -> npt.NDArray[np.bool_]:
+    """Return for each tied participant whether its tie hash is at most the cut-off."""
+    heads = _tie_heads(rationing.tie_domain, tied)
+    head = int(_ordered_words(_rows(rationing.tie_cutoff))[0, 0])
+    wins = heads < head
+    for i in np.flatnonzero(heads == head).tolist():
+        wins[i] = _tie_hash(rationing.tie_domain, int(tied[i])) <= rationing.tie_cutoff
+    return wins
 
 
 # ── Arrays ──
@@ -188,6 +204,10 @@ def _run_starts(grouped: Int64s) -> npt.NDArray[np.bool_]:
 def _nth(values: Int64s, n: int) -> int:
     """Return the n-th smallest value, 0-based; a value, so it does not matter how it is found."""
     return int(np.partition(values, n)[n])
+
+
+def _rows(hashes: bytes) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(hashes, dtype=np.uint8).reshape(-1, HASH_SIZE)
 
 
 def _ordered_words(rows: npt.NDArray[np.uint8]) -> Int64s:

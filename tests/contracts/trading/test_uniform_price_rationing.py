@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.trading.rationing import LARGEST_HASH, Rationing, ration, share, split
+from contracts.trading.rationing import (
+    HASHES_PER_BATCH,
+    LARGEST_HASH,
+    Rationing,
+    ration,
+    share,
+    split,
+)
 from contracts.trading.uniform_price import Clearing, Side, clear
 from tests.contracts.trading.uniform_price_books import (
     AUCTION,
@@ -55,6 +62,20 @@ def test_ties_go_to_the_smallest_hash_of_seed_auction_and_participant() -> None:
     for winners in range(20):
         expected = [int(who in by_hash[:winners]) for who in range(20)]
         assert shares_of(claims, winners) == expected
+
+
+def test_more_ties_than_one_batch_of_hashes_are_still_decided_one_by_one() -> None:
+    count = 2 * HASHES_PER_BATCH + 5
+    by_hash = sorted(range(count), key=lambda who: sha256(DOMAIN + who.to_bytes(8, "big")).digest())
+    buyers = [bid(40, 1, who) for who in range(count)]
+    for winners in (1, count // 3, count - 1):
+        # The largest hash that wins is found by one path, who wins by two others.
+        rows = [*buyers, ask(20, winners, count)]
+        clearing = clear(book_of(rows))
+        expected = {who: int(rank < winners) for rank, who in enumerate(by_hash)}
+        filled = wh_by_participant(array_fills(clearing, rows), buyers)
+        assert {who: wh for (_, who), wh in filled.items()} == expected
+        assert wh_by_participant(single_fills(clearing, rows), buyers) == filled
 
 
 def test_another_seed_or_auction_draws_other_winners() -> None:
