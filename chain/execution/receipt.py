@@ -53,7 +53,7 @@ class Receipt:
 
     def to_wire(self) -> list[Value]:
         """Return the plain array."""
-        results: list[Value] = [[r.code, r.weight, r.value] for r in self.results]
+        results: list[Value] = [[int(r.code), r.weight, r.value] for r in self.results]
         return [
             RECEIPT_VERSION,
             self.id,

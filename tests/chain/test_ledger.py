@@ -1,0 +1,245 @@
+"""The ledger: building, checking and committing blocks, and what makes a block invalid."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from chain.block import Block, Body, Header, InvalidBlockError
+from chain.crypto import sign
+from chain.genesis import Genesis
+from chain.ledger import Ledger
+from chain.light import verify_earlier_block, verify_final, verify_receipt, verify_transaction
+from chain.merkle import InclusionProof, merkle_root
+from chain.mmr import prove as prove_history
+from chain.refusals import CannotPayFee, LowNonce
+from chain.store import MemoryStore
+from chain.transaction import (
+    Call,
+    Mode,
+    PreparedTransaction,
+    Transaction,
+    prepare,
+    sign_transaction,
+)
+from chain.verdicts import Verdicts
+from chain.votes import Certificate, Step, Vote, vote_message
+from contracts.kernel import Value
+from tests.support.genesis import make_genesis, validator_names
+from tests.support.people import account_of, seed_of
+
+FEE_MAX_UTHB = 1_000_000
+
+
+class Node:
+    """A ledger with its store, and the means to make its blocks final."""
+
+    def __init__(self, validators: int = 1) -> None:
+        self.genesis: Genesis = make_genesis(validators=validators)
+        self.names = {account_of(n): n for n in validator_names(validators)}
+        self.store = MemoryStore()
+        self.ledger = Ledger.create(self.genesis, self.store, Verdicts())
+
+    def transfer(
+        self, sender: str, nonce: int, amount: Value = 5, fee_max_uthb: int = FEE_MAX_UTHB
+    ) -> PreparedTransaction:
+        call = Call("credit", "transfer", (account_of("bob"), amount, b""))
+        transaction = Transaction(
+            self.genesis.chain_id, account_of(sender), nonce, 100, fee_max_uthb,
+            Mode.ALL_OR_NOTHING, (call,),
+        )  # fmt: skip
+        return prepare(sign_transaction(transaction, [seed_of(sender)]))
+
+    def build(self, *transactions: PreparedTransaction) -> Block:
+        tip = self.ledger.tip
+        proposer = tip.next_validators.proposer(tip.height + 1, 0).address
+        block, refused = self.ledger.build(
+            tip.header.time_ms + 1_000, proposer, tip.certificate, transactions
+        )
+        assert not refused
+        return block
+
+    def certify(self, block: Block, round_: int = 0) -> Certificate:
+        validators = self.ledger.tip.next_validators
+        chain_id = self.genesis.chain_id
+        message = vote_message(chain_id, Step.PRECOMMIT, block.height, round_, block.id)
+        votes = {
+            v.address: Vote(
+                Step.PRECOMMIT, block.height, round_, block.id, v.address,
+                sign(seed_of(self.names[v.address]), message),
+            )
+            for v in validators.members[: validators.quorum]
+        }  # fmt: skip
+        return Certificate.of(chain_id, validators, votes)
+
+    def decide(self, *transactions: PreparedTransaction) -> Block:
+        block = self.build(*transactions)
+        self.ledger.commit(block.id, self.certify(block))
+        return block
+
+    def follow(self, block: Block, certificate: Certificate) -> None:
+        self.ledger.validate(block)
+        self.ledger.commit(block.id, certificate)
+
+
+def test_block_0_holds_the_genesis_state_and_no_certificate() -> None:
+    node = Node()
+    tip = node.ledger.tip
+    assert tip.height == 0
+    assert tip.header.time_ms == node.genesis.time_ms
+    assert tip.header.chain_id == node.genesis.chain_id
+    assert tip.header.proposer == bytes(20)
+    assert tip.header.parent_hash == tip.header.parent_certificate_hash == bytes(32)
+    assert tip.certificate is None
+    assert node.store.get(b"\0\0") is not None
+
+
+@pytest.mark.parametrize("validators", [1, 4, 7])
+def test_another_node_that_executes_the_same_blocks_has_the_same_chain(validators: int) -> None:
+    leader, follower = Node(validators), Node(validators)
+    nonce = 0
+    for count in (0, 1, 3, 0, 2):
+        transactions = [leader.transfer("alice", nonce + i) for i in range(count)]
+        nonce += count
+        block = leader.decide(*transactions)
+        certificate = leader.ledger.tip.certificate
+        assert certificate is not None
+        follower.follow(block, certificate)
+        assert follower.ledger.tip.header == leader.ledger.tip.header
+        validator_set = leader.ledger.tip.validators
+        verify_final(leader.genesis.chain_id, validator_set, block.header, certificate)
+    assert list(leader.store.scan(b"\0", b"\xff" * 33)) == list(
+        follower.store.scan(b"\0", b"\xff" * 33)
+    )
+
+
+def test_a_proposal_leaves_out_what_cannot_be_included_and_says_why() -> None:
+    node = Node()
+    poor = node.transfer("nobody", 0)
+    used = node.transfer("alice", 0)
+    node.decide(used)
+    fresh = node.transfer("alice", 1)
+    tip = node.ledger.tip
+    block, refused = node.ledger.build(
+        tip.header.time_ms + 1, account_of("validator 0"), tip.certificate, [poor, used, fresh]
+    )
+    assert block.body.transactions == (fresh.signed.raw,)
+    assert [type(error) for _, error in refused] == [CannotPayFee, LowNonce]
+
+
+def remade(block: Block, **fields: Value) -> Block:
+    return Block(replace(block.header, **fields), block.body)  # type: ignore[arg-type]
+
+
+def with_body(block: Block, body: Body) -> Block:
+    certificate = body.parent_certificate
+    return Block(
+        replace(
+            block.header,
+            txs_root=merkle_root(body.transactions),
+            parent_certificate_hash=bytes(32) if certificate is None else certificate.hash,
+        ),
+        body,
+    )
+
+
+HASH = b"\x07" * 32
+BREAKS: list[tuple[str, Callable[[Block], Block]]] = [
+    ("chain_id", lambda b: remade(b, chain_id=HASH)),
+    ("height", lambda b: remade(b, height=b.height + 1)),
+    ("parent_hash", lambda b: remade(b, parent_hash=HASH)),
+    ("validators_hash", lambda b: remade(b, validators_hash=HASH)),
+    ("params_hash", lambda b: remade(b, params_hash=HASH)),
+    ("history_root", lambda b: remade(b, history_root=HASH)),
+    ("parent_certificate_hash", lambda b: remade(b, parent_certificate_hash=HASH)),
+    ("time_ms does not rise", lambda b: remade(b, time_ms=b.header.time_ms - 1_000)),
+    ("proposer is no validator", lambda b: remade(b, proposer=account_of("alice"))),
+    ("txs_root", lambda b: remade(b, txs_root=HASH)),
+    ("receipts_root", lambda b: remade(b, receipts_root=HASH)),
+    ("state_root", lambda b: remade(b, state_root=HASH)),
+    ("next_validators_hash", lambda b: remade(b, next_validators_hash=HASH)),
+    ("evidence_root", lambda b: remade(b, evidence_root=HASH)),
+    (
+        "transaction 1 is not includable",
+        lambda b: with_body(b, replace(b.body, transactions=b.body.transactions * 2)),
+    ),
+    (
+        "transaction 0 is malformed",
+        lambda b: with_body(b, replace(b.body, transactions=(b"\x80",))),
+    ),
+    ("parent certificate", lambda b: with_body(b, replace(b.body, parent_certificate=None))),
+]
+
+
+@pytest.mark.parametrize(("reason", "break_"), BREAKS, ids=[reason for reason, _ in BREAKS])
+def test_a_block_that_breaks_a_rule_is_refused_with_its_reason(
+    reason: str, break_: Callable[[Block], Block]
+) -> None:
+    leader, follower = Node(4), Node(4)
+    first = leader.decide()
+    certificate = leader.ledger.tip.certificate
+    assert certificate is not None
+    follower.follow(first, certificate)
+    good = leader.build(leader.transfer("alice", 0))
+    tip = follower.ledger.tip
+    with pytest.raises(InvalidBlockError, match=reason):
+        follower.ledger.validate(break_(good))
+    assert follower.ledger.tip == tip
+    follower.ledger.validate(good)
+
+
+def test_a_parent_certificate_of_another_block_or_with_a_bad_signature_is_refused() -> None:
+    leader, follower = Node(4), Node(4)
+    first = leader.decide()
+    certificate = leader.ledger.tip.certificate
+    assert certificate is not None
+    follower.follow(first, certificate)
+    good = leader.build()
+    forged = replace(certificate, signatures=(bytes(64), *certificate.signatures[1:]))
+    other = replace(certificate, block_id=HASH)
+    for wrong, reason in ((forged, "does not verify"), (other, "of another block")):
+        with pytest.raises(InvalidBlockError, match=reason):
+            follower.ledger.validate(with_body(good, replace(good.body, parent_certificate=wrong)))
+
+
+def test_candidates_of_one_height_are_siblings_and_losers_leave_no_trace() -> None:
+    node = Node(4)
+    one = node.build(node.transfer("alice", 0))
+    two = node.build()
+    assert one.id != two.id
+    node.ledger.commit(two.id, node.certify(two))
+    assert node.ledger.candidate(one.id) is None
+    third = node.decide(node.transfer("alice", 0))
+    assert node.ledger.tip.header == third.header
+
+
+def test_fees_of_a_block_reach_the_signers_of_its_certificate_in_the_next() -> None:
+    node = Node(4)
+    node.decide(node.transfer("alice", 0))
+    node.decide()
+    certificate = node.ledger.tip.certificate
+    assert certificate is not None
+    stored = node.store.block(2)
+    assert stored is not None
+    assert b"FeesShared" in stored.events[0][0]
+
+
+def test_transactions_receipts_and_earlier_blocks_are_proven_by_a_header() -> None:
+    node = Node()
+    block = node.decide(node.transfer("alice", 0), node.transfer("alice", 1))
+    for _ in range(5):
+        node.decide()
+    stored = node.store.block(1)
+    assert stored is not None
+    raws = block.body.transactions
+    for index, raw in enumerate(raws):
+        verify_transaction(block.header, raw, InclusionProof.of(raws, index))
+        data = stored.receipts[index + 1]
+        receipt = verify_receipt(block.header, data, InclusionProof.of(stored.receipts, index + 1))
+        assert receipt.results[0].code == 0
+    head: Header = node.ledger.tip.header
+    for height in range(head.height):
+        proof = prove_history(node.store.history_node, height, head.height)
+        earlier = node.store.block(height)
+        assert earlier is not None
+        verify_earlier_block(head, height, earlier.block_id, proof)
