@@ -1,0 +1,1 @@
+"""The edges: composition root, engine, LevelDB, API, command line, configuration, logs."""
