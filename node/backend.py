@@ -1,0 +1,78 @@
+"""What the API asks of the node, and what is published after each block.
+
+The execution thread owns the ledger; everybody else reads a `Published`: an immutable view of one
+committed height, whose trie version stays pinned while it is in use.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from chain.ledger import Tip
+from chain.store import StoredBlock
+from chain.trie.trie import Trie
+from contracts.kernel import Value
+from contracts.kernel.state import Reader
+
+
+@dataclass(frozen=True)
+class Published:
+    """One committed height: its tip, the state's values at it, and the trie for proofs."""
+
+    tip: Tip
+    state: Reader
+    trie: Trie
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What became of a submitted transaction: its id, or the error that refused it."""
+
+    id: bytes
+    error: Exception | None = None
+
+
+class BlockArchive(Protocol):
+    """Committed blocks, readable from any thread."""
+
+    def tip_height(self) -> int | None:
+        """Return the height of the last committed block."""
+
+    def block(self, height: int) -> StoredBlock | None:
+        """Return a committed block with receipts and events."""
+
+    def place_of(self, transaction_id: bytes) -> tuple[int, int] | None:
+        """Return (height, index) of a committed transaction."""
+
+    def history_node(self, position: int) -> bytes:
+        """Return a node of the history MMR."""
+
+
+class Backend(Protocol):
+    """The node, as the API sees it."""
+
+    archive: BlockArchive
+
+    def published(self) -> AbstractContextManager[Published]:
+        """Pin the newest published version for the length of a `with` block; any thread."""
+
+    async def submit(self, raws: list[bytes]) -> list[Submission]:
+        """Verify and admit transactions; one answer each, in order."""
+
+    def is_waiting(self, transaction_id: bytes) -> bool:
+        """Say whether a transaction is in the mempool."""
+
+    def mempool_status(self) -> dict[str, Value]:
+        """Return the mempool's counts and limits."""
+
+    def health(self) -> dict[str, Value]:
+        """Return what an operator looks at first: height, age of the tip, peers, version."""
+
+    def blocks(self) -> AsyncIterator[StoredBlock]:
+        """Yield each block as it is committed, from now on; a slow reader is cut off."""
+
+
+def transactions_of(block: StoredBlock) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (id, raw bytes) of a block's transactions in order."""
+    return zip(block.transaction_ids, block.body.transactions, strict=True)
