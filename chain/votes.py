@@ -30,6 +30,7 @@ class Step(enum.IntEnum):
     PRECOMMIT = 2
 
 
+VoteStep = Annotated[Step, Range(Step.PREVOTE, Step.PRECOMMIT)]
 _DOMAIN_OF: Final = (Domain.PROPOSAL, Domain.PREVOTE, Domain.PRECOMMIT)
 
 
@@ -41,7 +42,7 @@ class InvalidTallyError(ValueError):
 class Vote(Record):
     """A prevote or precommit for a block, or for nil (`block_id` None)."""
 
-    step: Step
+    step: VoteStep
     height: Height
     round: Round
     block_id: Hash32 | None

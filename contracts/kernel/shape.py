@@ -21,7 +21,7 @@ import types
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.kernel.codec import INT_MAX, INT_MIN, Value
@@ -55,7 +55,7 @@ class BadValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Inclusive bounds of an integer."""
+    """Inclusive bounds of an integer, or of the members of an enum that are meant."""
 
     low: int
     high: int
@@ -233,44 +233,43 @@ class TextShape(Shape):
 
 @dataclass(frozen=True)
 class EnumShape(Shape):
-    """One of the members of an `IntEnum` with values 0 … 255."""
+    """One of the members of an `IntEnum` with values 0 … 255, or of those within bounds."""
 
     members: type[enum.IntEnum]
+    low: int = 0
+    high: int = _BYTE_MAX
+    meant: dict[int, enum.IntEnum] = field(init=False, repr=False, compare=False)
     key_size = 1
     pack_format = "B"
     loads_as_is = False
 
     def __post_init__(self) -> None:
-        """Check that every member fits the byte of its key."""
+        """Check that every member fits the byte of its key; find those within bounds."""
         if not all(0 <= member <= _BYTE_MAX for member in self.members):
             raise TypeError(f"{self.members.__name__} has members outside 0 … {_BYTE_MAX}")
+        meant = {int(m): m for m in self.members if self.low <= m <= self.high}
+        object.__setattr__(self, "meant", meant)
 
     def from_wire(self, value: Value) -> enum.IntEnum:
+        # A dict finds a member by any equal value: True and 1.0 would pass for 1.
         if type(value) is not int:
             raise BadValueError(f"{_said(value)} is not an integer")
-        return self._member(value)
+        if value not in self.meant:
+            names = ", ".join(f"{number} {m.name}" for number, m in self.meant.items())
+            raise BadValueError(f"{_said(value)} is none of {names}")
+        return self.meant[value]
 
     def to_wire(self, value: Any) -> int:
-        return int(self._member(value))
+        return int(self.from_wire(int(value) if type(value) is self.members else value))
 
     def load(self, value: Any) -> enum.IntEnum:
-        return self.members(value)
+        return self.meant[value]
 
     def to_key(self, value: Any) -> bytes:
-        return bytes((self._member(value),))
+        return bytes((self.to_wire(value),))
 
     def from_key(self, data: bytes) -> enum.IntEnum:
-        return self.members(data[0])
-
-    def _member(self, value: Any) -> enum.IntEnum:
-        # An enum finds a member by any equal value: True and 1.0 would pass for 1.
-        if type(value) is not int and type(value) is not self.members:
-            raise BadValueError(f"{_said(value)} is not an integer")
-        try:
-            return self.members(value)
-        except ValueError as error:
-            names = ", ".join(f"{int(m)} {m.name}" for m in self.members)
-            raise BadValueError(f"{_said(value)} is none of {names}") from error
+        return self.meant[data[0]]
 
 
 @dataclass(frozen=True)
@@ -361,7 +360,8 @@ def shape_of(annotation: Any) -> Shape:
             return TextShape(size.low, high)
         return BytesShape(size.low, high, _unit(marks))
     if isinstance(annotation, type) and issubclass(annotation, enum.IntEnum):
-        return EnumShape(annotation)
+        bounds = next((mark for mark in marks if isinstance(mark, Range)), Range(0, _BYTE_MAX))
+        return EnumShape(annotation, bounds.low, bounds.high)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004 - tuple[T, ...]
         count = _mark(marks, Items, annotation)

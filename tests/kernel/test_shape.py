@@ -7,7 +7,7 @@ import enum
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.kernel import sha256
@@ -29,8 +29,6 @@ from contracts.kernel.shape import (
 )
 from contracts.kernel.types import U8, U16, U32, Address, Int, NetWh, Text32, Uint, Wh
 
-relaxed = settings(deadline=None)
-
 
 class Colour(enum.IntEnum):
     RED = 0
@@ -38,6 +36,7 @@ class Colour(enum.IntEnum):
     LAST = 255
 
 
+Mixed = Annotated[Colour, Range(1, 255)]
 Small = Annotated[int, Range(-5, 10)]
 Pair = Annotated[bytes, Size(2)]
 Blob = Annotated[bytes, Size(1, 3)]
@@ -72,6 +71,7 @@ def rows(*cases: tuple[Any, ...]) -> list[Any]:
         (Text32, "บ้าน 7 ½ ☀ 𐅑", "บ้าน 7 ½ ☀ 𐅑"),
         (Colour, 0, Colour.RED),
         (Colour, 255, Colour.LAST),
+        (Mixed, 1, Colour.GREEN),
         (Small | None, None, None),
         (Small | None, 3, 3),
         (Colour | None, 1, Colour.GREEN),
@@ -126,7 +126,7 @@ ARRAY = "is not an array"
         (U8, 256, "256 is outside 0 … 255"),
         (bool, 0, f"0 {BOOL}"),
         (bool, 1, f"1 {BOOL}"),
-        (bool, "true", f"str of length 4 {BOOL}"),
+        (Text32, b"a", f"bytes of length 1 {TEXT}"),
         (Pair, b"a", "1 bytes are outside 2 … 2"),
         (Pair, b"abc", "3 bytes are outside 2 … 2"),
         (Pair, "ab", f"str of length 2 {BYTES}"),
@@ -135,7 +135,6 @@ ARRAY = "is not an array"
         (Address, b"a" * 32, "32 bytes are outside 20 … 20"),
         (Text32, "", "text of 0 bytes is outside 1 … 32"),
         (Text32, "é" * 17, "text of 34 bytes is outside 1 … 32"),
-        (Text32, b"a", f"bytes of length 1 {TEXT}"),
         (Text32, "\ud800", "text holds an unpaired surrogate"),
         (Text32, "a\udfffb", "text holds an unpaired surrogate"),
         (Text32, "a\x00b", "text holds a control character"),
@@ -146,9 +145,9 @@ ARRAY = "is not an array"
         (Text32, "\x9b2J", "text holds a control character"),
         (Colour, 2, "2 is none of 0 RED, 1 GREEN, 255 LAST"),
         (Colour, -1, "-1 is none of"),
+        (Mixed, 0, "0 is none of 1 GREEN, 255 LAST"),
         (Colour, True, f"True {INT}"),
         (Colour, 1.0, f"float {INT}"),
-        (Colour, "RED", f"str of length 3 {INT}"),
         (Colour, None, f"None {INT}"),
         (Small | None, 11, "11 is outside"),
         (Small | None, False, f"False {INT}"),
@@ -187,7 +186,7 @@ def test_the_wire_carries_plain_numbers_only() -> None:
         (Colour, 7),
         (Colour, True),
         (Colour, 1.0),
-        (Colour, None),
+        (Mixed, Colour.RED),
         (Small | None, 11),
         (Few, (1, 2, 3, 4)),
         (Few, (11,)),
@@ -227,7 +226,6 @@ def test_names_are_joined_by_dots_and_positions_are_not() -> None:
     assert str(fault) == "book.items[3].price: reason"
 
 
-@relaxed
 @given(st.binary(max_size=100_000) | st.text(max_size=100) | st.lists(st.none(), max_size=100))
 def test_a_refusal_is_short_whatever_it_refuses(wire: Any) -> None:
     with pytest.raises(BadValueError) as fault:
@@ -245,7 +243,6 @@ INT_RANGES: list[Ranged] = [
 ]  # fmt: skip
 
 
-@relaxed
 @given(st.data(), st.sampled_from(INT_RANGES))
 def test_integer_keys_sort_like_integers_and_read_back(data: st.DataObject, bounds: Ranged) -> None:
     shape = IntShape(*bounds)
@@ -332,6 +329,7 @@ def test_annotations_become_shapes_with_their_bounds_and_units() -> None:
     assert shape_of(Address) == BytesShape(20, 20, "address")
     assert shape_of(Text32) == TextShape(1, 32)
     assert shape_of(Colour) == EnumShape(Colour)
+    assert shape_of(Mixed) == EnumShape(Colour, 1, 255)
     assert shape_of(Small | None) == OptionalShape(IntShape(-5, 10))
     assert shape_of(Few) == ListShape(IntShape(-5, 10), 1, 3)
     assert shape_of(Annotated[bytes, Unit("key"), Size(1, 2)]) == BytesShape(1, 2, "key")
@@ -376,7 +374,6 @@ class Colours(enum.Enum):
         (float, "has no shape"),
         (object, "has no shape"),
         (dict[str, Small], "has no shape"),
-        (tuple[Small, Small], "has no shape"),
         (Small | Pair, "has no shape"),
         (Small | Pair | None, "has no shape"),
         (None, "has no shape"),
