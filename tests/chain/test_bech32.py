@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.bech32 import (
@@ -21,7 +21,6 @@ VECTORS = Path(__file__).parents[2] / "vectors" / "bech32m"
 ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 ADDRESS = bytes(range(1, 21))
 TEXT = "gtx1qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5f785jw"
-relaxed = settings(deadline=None)
 addresses = st.binary(min_size=20, max_size=20)
 
 
@@ -85,7 +84,6 @@ def test_only_addresses_of_20_bytes_are_ours_to_write(size: int) -> None:
 # ── Mistyped ──
 
 
-@relaxed
 @given(addresses, st.integers(4, ADDRESS_CHARACTERS - 1), st.integers(1, 31))
 def test_one_wrong_character_is_found_and_pointed_at(
     address: bytes, position: int, offset: int
@@ -100,7 +98,6 @@ def test_one_wrong_character_is_found_and_pointed_at(
     )
 
 
-@relaxed
 @given(addresses, st.data(), st.integers(2, 4))
 def test_up_to_four_wrong_characters_never_make_another_address(
     address: bytes, data: st.DataObject, count: int
@@ -123,7 +120,6 @@ def test_two_wrong_characters_are_said_to_be_several() -> None:
     assert fault.value.position is None
 
 
-@relaxed
 @given(st.text(max_size=60) | st.text(ALPHABET + "1gtxGTXb", max_size=50).map("gtx1".__add__))
 def test_any_other_text_is_refused_in_one_way(text: str) -> None:
     with pytest.raises(AddressTextError):

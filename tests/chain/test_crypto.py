@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nacl.bindings import crypto_core_ed25519_add, crypto_sign
 
@@ -27,7 +27,6 @@ VECTORS = Path(__file__).parents[2] / "vectors" / "ed25519"
 CHAIN_ID = sha256(b"chain of the tests")
 SEED = sha256(b"seed of the tests")
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
-relaxed = settings(deadline=None)
 
 
 def rows_of(name: str, section: str) -> list[Any]:
@@ -66,7 +65,6 @@ def test_edge_cases_have_the_verdict_of_libsodium(row: dict[str, Any]) -> None:
     assert is_registrable_key(key) is (row["number"] in {6, 7})
 
 
-@relaxed
 @given(st.binary(min_size=SEED_BYTES, max_size=SEED_BYTES), st.binary(max_size=100), st.data())
 def test_a_signature_holds_for_its_key_and_message_only(
     seed: bytes, message: bytes, data: st.DataObject

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.merkle import (
@@ -22,7 +22,6 @@ from chain.merkle import (
 from contracts.kernel import BadValueError
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "merkle"
-relaxed = settings(deadline=None)
 lists = st.lists(st.binary(max_size=3), min_size=1, max_size=40)
 
 CT = json.loads((VECTORS / "certificate_transparency.json").read_text(encoding="utf-8"))
@@ -72,7 +71,6 @@ def test_the_empty_list_has_the_hash_of_nothing() -> None:
     assert EMPTY_ROOT.hex() == CT["empty_root"]
 
 
-@relaxed
 @given(st.lists(st.binary(max_size=3), max_size=70))
 def test_roots_are_as_defined(leaves: list[bytes]) -> None:
     assert merkle_root(leaves) == defined_root(leaves)
@@ -135,7 +133,6 @@ def test_every_leaf_is_proven_at_its_place_and_at_no_other(size: int) -> None:
         assert found == [leaves[index]]
 
 
-@relaxed
 @given(lists, st.data())
 def test_a_changed_proof_is_refused(leaves: list[bytes], data: st.DataObject) -> None:
     size = len(leaves)

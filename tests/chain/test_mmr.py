@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.crypto import Domain
@@ -17,7 +17,6 @@ from contracts.kernel import BadValueError
 VECTORS = Path(__file__).parents[2] / "vectors" / "mmr"
 OWN = json.loads((VECTORS / "history.json").read_text(encoding="utf-8"))
 COUNT_MAX = 70
-relaxed = settings(deadline=None)
 counts = st.integers(1, COUNT_MAX)
 
 
@@ -188,7 +187,6 @@ def test_a_proof_holds_for_one_height_and_one_header_only(count: int) -> None:
         assert not verify(defined_root(count), count + 1, height, block_id(height), proof)
 
 
-@relaxed
 @given(counts, st.data())
 def test_a_changed_proof_is_refused(count: int, data: st.DataObject) -> None:
     height = data.draw(st.integers(0, count - 1))
@@ -274,7 +272,6 @@ def test_a_proof_is_bounded(wire: list[Any], line: str) -> None:
     assert str(fault.value) == line
 
 
-@relaxed
 @given(st.integers(1, LEAVES_MAX), st.data())
 def test_proofs_reach_to_the_last_height_there_can_be(count: int, data: st.DataObject) -> None:
     # A range whose other nodes are made up: only the way from one leaf to the root is real.

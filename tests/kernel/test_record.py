@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.kernel import Claim, Items, Range, Record, codec, record
@@ -16,8 +16,6 @@ from contracts.kernel.codec import MalformedError
 from contracts.kernel.record import RecordShape
 from contracts.kernel.shape import BadValueError, ListShape, shape_of
 from contracts.kernel.types import U8, U16, U32, Address, Hash32, PublicKey, Signature, Text32, Wh
-
-relaxed = settings(deadline=None)
 
 
 class Phase(enum.IntEnum):
@@ -142,7 +140,6 @@ def test_a_record_is_an_array_that_begins_with_its_version() -> None:
     assert FEEDER.encode() == codec.encode(WIRE)
 
 
-@relaxed
 @given(zones)
 def test_records_survive_every_way_of_reading(zone: Zone) -> None:
     data = zone.encode()
@@ -255,7 +252,6 @@ def test_a_stored_record_of_another_version_is_a_bug_and_stops_us() -> None:
         Feeder.shape.unpack(b"\x09" + Feeder.shape.pack(FEEDER)[1:])
 
 
-@relaxed
 @given(feeders)
 def test_a_packed_record_reads_back(feeder: Feeder) -> None:
     data = Feeder.shape.pack(feeder)
