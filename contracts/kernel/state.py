@@ -8,7 +8,7 @@ Keys begin with their table's 2-byte id. Ranges are ordered by raw key bytes and
 """
 
 import enum
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from typing import Final, Protocol
 
@@ -32,33 +32,35 @@ class Reader(Protocol):
 
 
 class _Mark(enum.Enum):
-    """Stands for the value of a key whose writes were all undone: the base has it."""
+    """Stands in the journal for "this execution had not written the key before"."""
 
-    BASE = 0
+    UNWRITTEN = 0
 
 
-_BASE: Final = _Mark.BASE
+_UNWRITTEN: Final = _Mark.UNWRITTEN
 
 
 class State:
     """Reads and writes of one execution, metered; not safe for more than one thread."""
 
-    __slots__ = ("_base", "_dirty", "_journal", "_sorted", "_writes", "meter")
+    __slots__ = ("_base", "_journal", "_keys", "_keys_changed", "_sorted", "_writes", "meter")
 
     def __init__(self, base: Reader, meter: Meter) -> None:
         """Start without writes."""
         self._base = base
         self.meter = meter
-        self._writes: dict[bytes, bytes | _Mark | None] = {}
+        self._writes: dict[bytes, bytes | None] = {}
         self._journal: list[tuple[bytes, bytes | _Mark | None]] = []
-        # The written keys of each table; sorted once a range of that table has been asked for.
-        self._dirty: dict[bytes, list[bytes]] = {}
-        self._sorted: dict[bytes, bool] = {}
+        # The written keys of each table: in order of writing until a range of the table has been
+        # asked for, in order of the keys from then on.
+        self._keys: dict[bytes, list[bytes]] = {}
+        self._sorted: dict[bytes, None] = {}
+        self._keys_changed = 0
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of `key`, or None."""
-        value = self._writes.get(key, _BASE)
-        if value is _BASE:
+        value: bytes | _Mark | None = self._writes.get(key, _UNWRITTEN)
+        if value is _UNWRITTEN:
             value = self._base.get(key)
         self.meter.charge_sized(self.meter.table.read, 0 if value is None else len(value))
         return value
@@ -68,9 +70,8 @@ class State:
         assert TABLE_ID_BYTES <= len(key) <= KEY_BYTES_MAX, f"key of {len(key)} bytes"
         assert value is None or 0 < len(value) <= VALUE_BYTES_MAX, "value is empty or too large"
         self.meter.charge_sized(self.meter.table.write, 0 if value is None else len(value))
-        before = self._writes.get(key)
-        if before is None and key not in self._writes:
-            before = _BASE
+        before: bytes | _Mark | None = self._writes.get(key, _UNWRITTEN)
+        if before is _UNWRITTEN:
             self._remember(key)
         self._journal.append((key, before))
         self._writes[key] = value
@@ -80,13 +81,39 @@ class State:
     ) -> Iterator[tuple[bytes, bytes]]:
         """Yield the pairs with start ≤ key < end, in key order or its reverse.
 
-        Writes made while iterating: changed and deleted keys show their latest state, keys that
-        are new since the iteration began may not appear.
+        Writes made while iterating are seen wherever the iteration has not been yet. Every step is
+        charged, also over a key that this execution deleted.
         """
-        weight = self.meter.table.range_item
-        for key, value in self._merged(start, end, reverse=reverse):
-            self.meter.charge_sized(weight, len(value))
-            yield key, value
+        table = start[:TABLE_ID_BYTES]
+        assert end[:TABLE_ID_BYTES] == table or end == after(table), "a range stays in its table"
+        meter, weight = self.meter, self.meter.table.range_item
+        keys = self._sorted_keys(table)
+        base = self._base.scan(start, end, reverse=reverse)
+        pending = next(base, None)
+        seen_changes, last = self._keys_changed, None
+        position = _following(keys, start, end, last, reverse=reverse)
+        while True:
+            if seen_changes != self._keys_changed:
+                seen_changes = self._keys_changed
+                position = _following(keys, start, end, last, reverse=reverse)
+            own = keys[position] if 0 <= position < len(keys) else None
+            if own is not None and (own < start if reverse else own >= end):
+                own = None
+            if own is not None and (
+                pending is None or own == pending[0] or (own > pending[0]) is reverse
+            ):
+                position += -1 if reverse else 1
+                if pending is not None and own == pending[0]:
+                    pending = next(base, None)
+                last, value = own, self._writes[own]
+            elif pending is not None:
+                last, value = pending
+                pending = next(base, None)
+            else:
+                return
+            meter.charge_sized(weight, 0 if value is None else len(value))
+            if value is not None:
+                yield last, value
 
     def savepoint(self) -> int:
         """Return a mark to which `rollback` can return."""
@@ -94,9 +121,14 @@ class State:
 
     def rollback(self, mark: int) -> None:
         """Undo every write since the mark, newest first."""
+        assert 0 <= mark <= len(self._journal), "the mark is of writes already undone or settled"
         while len(self._journal) > mark:
             key, before = self._journal.pop()
-            self._writes[key] = before
+            if before is _UNWRITTEN:
+                del self._writes[key]
+                self._forget(key)
+            else:
+                self._writes[key] = before
 
     def settle(self) -> None:
         """Make all writes so far permanent for this execution: no earlier mark is valid now."""
@@ -104,55 +136,44 @@ class State:
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         """Return what differs from the base, ascending by key; None means deleted."""
-        out: list[tuple[bytes, bytes | None]] = []
-        for key in sorted(self._writes):
-            value = self._writes[key]
-            if value is not _BASE and value != self._base.get(key):
-                out.append((key, value))
-        return out
+        written = ((key, self._writes[key]) for key in sorted(self._writes))
+        return [(key, value) for key, value in written if value != self._base.get(key)]
 
     def _remember(self, key: bytes) -> None:
         table = key[:TABLE_ID_BYTES]
-        keys = self._dirty.setdefault(table, [])
-        if self._sorted.get(table):
+        keys = self._keys.setdefault(table, [])
+        if table in self._sorted:
             insort(keys, key)
+            self._keys_changed += 1
         else:
             keys.append(key)
 
-    def _dirty_between(self, start: bytes, end: bytes) -> list[bytes]:
-        table = start[:TABLE_ID_BYTES]
-        assert end[:TABLE_ID_BYTES] == table or end == after(table), "a range stays in its table"
-        keys = self._dirty.get(table)
-        if not keys:
-            return []
-        if not self._sorted.get(table):
+    def _forget(self, key: bytes) -> None:
+        """Drop a key whose first write is undone: nothing may remember what did not happen."""
+        table = key[:TABLE_ID_BYTES]
+        keys = self._keys[table]
+        if table in self._sorted:
+            del keys[bisect_left(keys, key)]
+            self._keys_changed += 1
+        else:
+            newest = keys.pop()
+            assert newest == key, "writes are undone newest first"
+
+    def _sorted_keys(self, table: bytes) -> list[bytes]:
+        keys = self._keys.setdefault(table, [])
+        if table not in self._sorted:
             keys.sort()
-            self._sorted[table] = True
-        return keys[bisect_left(keys, start) : bisect_left(keys, end)]
+            self._sorted[table] = None
+        return keys
 
-    def _merged(self, start: bytes, end: bytes, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        own = self._dirty_between(start, end)
-        if reverse:
-            own.reverse()
-        position = 0
-        for key, base_value in self._base.scan(start, end, reverse=reverse):
-            while position < len(own) and (own[position] > key if reverse else own[position] < key):
-                yield from self._own(own[position])
-                position += 1
-            if position < len(own) and own[position] == key:
-                position += 1
-            value = self._writes.get(key, _BASE)
-            if value is _BASE:
-                yield key, base_value
-            elif value is not None:
-                yield key, value
-        for key in own[position:]:
-            yield from self._own(key)
 
-    def _own(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
-        value = self._writes[key]
-        if isinstance(value, bytes):
-            yield key, value
+def _following(
+    keys: list[bytes], start: bytes, end: bytes, last: bytes | None, *, reverse: bool
+) -> int:
+    """Return where in the sorted keys the iteration goes on after the key `last`."""
+    if reverse:
+        return bisect_left(keys, end if last is None else last) - 1
+    return bisect_left(keys, start) if last is None else bisect_right(keys, last)
 
 
 def after(prefix: bytes) -> bytes:
