@@ -5,8 +5,8 @@ history MMR. A block is committed in one atomic batch. LevelDB is in `node/`; th
 tests, simulations and everything that needs no disk.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,6 +70,7 @@ class MemoryState:
         """Start empty."""
         self._values: dict[bytes, bytes] = {}
         self._keys: list[bytes] = []
+        self._version = 0
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of `key`, or None."""
@@ -78,21 +79,32 @@ class MemoryState:
     def scan(
         self, start: bytes, end: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Yield pairs with start ≤ key < end, as they were when the iteration began."""
-        keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, end)]
-        for key in reversed(keys) if reverse else keys:
+        """Yield pairs with start ≤ key < end; nothing is written while it is read."""
+        low, high = bisect_left(self._keys, start), bisect_left(self._keys, end)
+        version = self._version
+        for position in range(high - 1, low - 1, -1) if reverse else range(low, high):
+            assert version == self._version, "a version of the state is immutable while it is read"
+            key = self._keys[position]
             yield key, self._values[key]
 
-    def write(self, changes: tuple[tuple[bytes, bytes | None], ...]) -> None:
-        """Apply changes; None deletes."""
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Apply changes; None deletes. O(n) for all new and deleted keys together."""
+        self._version += 1
+        known = len(self._values)
+        new: list[bytes] = []
         for key, value in changes:
             if value is None:
-                if self._values.pop(key, None) is not None:
-                    del self._keys[bisect_left(self._keys, key)]
-            else:
-                if key not in self._values:
-                    insort(self._keys, key)
-                self._values[key] = value
+                self._values.pop(key, None)
+                continue
+            if key not in self._values:
+                new.append(key)
+            self._values[key] = value
+        if len(self._values) != known + len(new):
+            self._keys = sorted(self._values)
+        elif new:
+            # One ascending run and a short tail: sorting merges them in one pass.
+            self._keys += new
+            self._keys.sort()
 
     def __len__(self) -> int:
         """Return the number of live keys."""
