@@ -6,84 +6,17 @@ from dataclasses import replace
 import pytest
 
 from chain.block import Block, Body, Header, InvalidBlockError
-from chain.crypto import sign
-from chain.genesis import Genesis
-from chain.ledger import Ledger
 from chain.light import verify_earlier_block, verify_final, verify_receipt, verify_transaction
 from chain.merkle import InclusionProof, merkle_root
 from chain.mmr import prove as prove_history
 from chain.refusals import CannotPayFee, LowNonce
-from chain.store import MemoryStore
-from chain.transaction import (
-    Call,
-    Mode,
-    PreparedTransaction,
-    Transaction,
-    prepare,
-    sign_transaction,
-)
-from chain.verdicts import Verdicts
-from chain.votes import Certificate, Step, Vote, vote_message
 from contracts.kernel import Value
-from tests.support.genesis import make_genesis, validator_names
-from tests.support.people import account_of, seed_of
-
-FEE_MAX_UTHB = 1_000_000
-
-
-class Node:
-    """A ledger with its store, and the means to make its blocks final."""
-
-    def __init__(self, validators: int = 1) -> None:
-        self.genesis: Genesis = make_genesis(validators=validators)
-        self.names = {account_of(n): n for n in validator_names(validators)}
-        self.store = MemoryStore()
-        self.ledger = Ledger.create(self.genesis, self.store, Verdicts())
-
-    def transfer(
-        self, sender: str, nonce: int, amount: Value = 5, fee_max_uthb: int = FEE_MAX_UTHB
-    ) -> PreparedTransaction:
-        call = Call("credit", "transfer", (account_of("bob"), amount, b""))
-        transaction = Transaction(
-            self.genesis.chain_id, account_of(sender), nonce, 100, fee_max_uthb,
-            Mode.ALL_OR_NOTHING, (call,),
-        )  # fmt: skip
-        return prepare(sign_transaction(transaction, [seed_of(sender)]))
-
-    def build(self, *transactions: PreparedTransaction) -> Block:
-        tip = self.ledger.tip
-        proposer = tip.next_validators.proposer(tip.height + 1, 0).address
-        block, refused = self.ledger.build(
-            tip.header.time_ms + 1_000, proposer, tip.certificate, transactions
-        )
-        assert not refused
-        return block
-
-    def certify(self, block: Block, round_: int = 0) -> Certificate:
-        validators = self.ledger.tip.next_validators
-        chain_id = self.genesis.chain_id
-        message = vote_message(chain_id, Step.PRECOMMIT, block.height, round_, block.id)
-        votes = {
-            v.address: Vote(
-                Step.PRECOMMIT, block.height, round_, block.id, v.address,
-                sign(seed_of(self.names[v.address]), message),
-            )
-            for v in validators.members[: validators.quorum]
-        }  # fmt: skip
-        return Certificate.of(chain_id, validators, votes)
-
-    def decide(self, *transactions: PreparedTransaction) -> Block:
-        block = self.build(*transactions)
-        self.ledger.commit(block.id, self.certify(block))
-        return block
-
-    def follow(self, block: Block, certificate: Certificate) -> None:
-        self.ledger.validate(block)
-        self.ledger.commit(block.id, certificate)
+from tests.support.chain import ChainNode
+from tests.support.people import account_of
 
 
 def test_block_0_holds_the_genesis_state_and_no_certificate() -> None:
-    node = Node()
+    node = ChainNode()
     tip = node.ledger.tip
     assert tip.height == 0
     assert tip.header.time_ms == node.genesis.time_ms
@@ -96,7 +29,7 @@ def test_block_0_holds_the_genesis_state_and_no_certificate() -> None:
 
 @pytest.mark.parametrize("validators", [1, 4, 7])
 def test_another_node_that_executes_the_same_blocks_has_the_same_chain(validators: int) -> None:
-    leader, follower = Node(validators), Node(validators)
+    leader, follower = ChainNode(validators), ChainNode(validators)
     nonce = 0
     for count in (0, 1, 3, 0, 2):
         transactions = [leader.transfer("alice", nonce + i) for i in range(count)]
@@ -114,7 +47,7 @@ def test_another_node_that_executes_the_same_blocks_has_the_same_chain(validator
 
 
 def test_a_proposal_leaves_out_what_cannot_be_included_and_says_why() -> None:
-    node = Node()
+    node = ChainNode()
     poor = node.transfer("nobody", 0)
     used = node.transfer("alice", 0)
     node.decide(used)
@@ -175,7 +108,7 @@ BREAKS: list[tuple[str, Callable[[Block], Block]]] = [
 def test_a_block_that_breaks_a_rule_is_refused_with_its_reason(
     reason: str, break_: Callable[[Block], Block]
 ) -> None:
-    leader, follower = Node(4), Node(4)
+    leader, follower = ChainNode(4), ChainNode(4)
     first = leader.decide()
     certificate = leader.ledger.tip.certificate
     assert certificate is not None
@@ -189,7 +122,7 @@ def test_a_block_that_breaks_a_rule_is_refused_with_its_reason(
 
 
 def test_a_parent_certificate_of_another_block_or_with_a_bad_signature_is_refused() -> None:
-    leader, follower = Node(4), Node(4)
+    leader, follower = ChainNode(4), ChainNode(4)
     first = leader.decide()
     certificate = leader.ledger.tip.certificate
     assert certificate is not None
@@ -203,7 +136,7 @@ def test_a_parent_certificate_of_another_block_or_with_a_bad_signature_is_refuse
 
 
 def test_candidates_of_one_height_are_siblings_and_losers_leave_no_trace() -> None:
-    node = Node(4)
+    node = ChainNode(4)
     one = node.build(node.transfer("alice", 0))
     two = node.build()
     assert one.id != two.id
@@ -214,7 +147,7 @@ def test_candidates_of_one_height_are_siblings_and_losers_leave_no_trace() -> No
 
 
 def test_fees_of_a_block_reach_the_signers_of_its_certificate_in_the_next() -> None:
-    node = Node(4)
+    node = ChainNode(4)
     node.decide(node.transfer("alice", 0))
     node.decide()
     certificate = node.ledger.tip.certificate
@@ -225,7 +158,7 @@ def test_fees_of_a_block_reach_the_signers_of_its_certificate_in_the_next() -> N
 
 
 def test_transactions_receipts_and_earlier_blocks_are_proven_by_a_header() -> None:
-    node = Node()
+    node = ChainNode()
     block = node.decide(node.transfer("alice", 0), node.transfer("alice", 1))
     for _ in range(5):
         node.decide()
