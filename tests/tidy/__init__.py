@@ -1,0 +1,1 @@
+"""Tests of form: what the linters we use cannot see."""
