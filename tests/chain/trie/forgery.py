@@ -40,23 +40,28 @@ def forged_existence() -> Forgery:
     assert isinstance(honest, Existence)
     assert victim not in items
     prefix = b"\x00" + bytes([len(chosen)]) + table
-    encoded = ics23.encode(Existence(victim, honest.value, honest.path))
-    leaf_op = bytes.fromhex("0801180120012a0100")
-    forged_op = leaf_op[:-2] + bytes([len(prefix)]) + prefix
+    value_hash = sha256(honest.value).digest()
+    node_hash = sha256(prefix + bytes([len(victim)]) + victim + b"\x20" + value_hash).digest()
+    for step in honest.path:
+        node_hash = sha256(step.prefix + node_hash + step.suffix).digest()
+    assert node_hash == version.root_hash
     return Forgery(
         root=version.root_hash,
         key=victim,
         honest=honest,
-        commitment_proof=_with_leaf_op(encoded, leaf_op, forged_op),
+        commitment_proof=_with_leaf_prefix(Existence(victim, honest.value, honest.path), prefix),
     )
 
 
-def _with_leaf_op(encoded: bytes, leaf_op: bytes, other: bytes) -> bytes:
-    """Exchange the leaf operation of an encoded existence, and correct the lengths."""
-    assert encoded.count(b"\x1a" + bytes([len(leaf_op)]) + leaf_op) == 1
-    exchanged = encoded.replace(
-        b"\x1a" + bytes([len(leaf_op)]) + leaf_op, b"\x1a" + bytes([len(other)]) + other
-    )
-    # The message begins with 0a and its length, a varint of two bytes.
-    length = (encoded[1] & 0x7F) + (encoded[2] << 7) + len(other) - len(leaf_op)
-    return bytes([0x0A, length & 0x7F | 0x80, length >> 7]) + exchanged[3:]
+def _with_leaf_prefix(proof: Existence, prefix: bytes) -> bytes:
+    """Encode a proof with another leaf prefix, and the lengths around it corrected."""
+    encoded = ics23.encode(proof)
+    # The message is field 1, its length, and the existence, in which the leaf is field 3.
+    existence = encoded[2:] if encoded[1] < 0x80 else encoded[3:]
+    ours = b"\x1a\x09" + bytes.fromhex("0801180120012a0100")
+    assert existence.count(ours) == 1
+    forged = bytes.fromhex("0801180120012a") + bytes([len(prefix)]) + prefix
+    existence = existence.replace(ours, b"\x1a" + bytes([len(forged)]) + forged)
+    length = len(existence)
+    varint = bytes([length]) if length < 0x80 else bytes([length & 0x7F | 0x80, length >> 7])
+    return b"\x0a" + varint + existence
