@@ -169,6 +169,29 @@ def test_a_place_that_no_list_has_is_refused(size: int, index: int) -> None:
     assert not verify_inclusion(root, size, index, b"a", ())
 
 
+@pytest.mark.parametrize("size", range(1, 10))
+def test_a_path_is_as_long_as_the_claimed_place_calls_for(size: int) -> None:
+    leaves = [bytes((i,)) for i in range(size)]
+    root = merkle_root(leaves)
+    for index in range(size):
+        path = prove(leaves, index)
+        for claimed_size in range(1, 20):
+            for claimed in range(claimed_size):
+                if verify_inclusion(root, claimed_size, claimed, leaves[index], path):
+                    assert len(path) == len(defined_path(claimed, [b""] * claimed_size))
+
+
+def test_the_largest_list_there_can_be() -> None:
+    path = tuple(bytes((i,)) * 32 for i in range(32))
+    node = leaf_hash(b"last")
+    for sibling in path:
+        node = inner_hash(sibling, node)
+    assert verify_inclusion(node, LEAVES_MAX, LEAVES_MAX - 1, b"last", path)
+    # One leaf more would stand alone beside a full tree.
+    above = inner_hash(node, leaf_hash(b"more"))
+    assert not verify_inclusion(above, LEAVES_MAX + 1, LEAVES_MAX, b"more", (node,))
+
+
 def test_an_inner_node_is_no_leaf() -> None:
     leaves = [b"a", b"b", b"c", b"d"]
     root, pair = merkle_root(leaves), leaf_hash(b"a") + leaf_hash(b"b")

@@ -226,7 +226,7 @@ def flip(node: bytes, data: st.DataObject) -> bytes:
     return node[:position] + bytes((node[position] ^ mask,)) + node[position + 1 :]
 
 
-@pytest.mark.parametrize(("height", "count"), [(-1, 3), (3, 3), (0, 0), (5, 2**63)])
+@pytest.mark.parametrize(("height", "count"), [(-1, 3), (3, 3), (0, 0), (5, 2**63), (5, 2**64)])
 def test_there_is_no_proof_of_a_block_that_the_header_does_not_cover(
     height: int, count: int
 ) -> None:

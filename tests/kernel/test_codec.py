@@ -194,6 +194,23 @@ def test_deep_nesting_is_refused_without_recursion_getting_deep(opening: bytes) 
             decode(opening * depth + b"\x00")
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\x5f\x41a\xff", "indefinite length"),
+        (b"\x9f\xff", "indefinite length"),
+        (b"\xa2\x61a\x00\x61a\x00", "Duplicate map key"),
+        # Keys like these can be chosen to collide in the hash table.
+        (b"\xa1\x00\x00", "map key must be a text string"),
+        (b"\xa1\x81\x00\x00", "map key must be a text string"),
+        (b"\x81" * (DEPTH_MAX + 2) + b"\x00", "nesting depth"),
+    ],
+)
+def test_what_could_be_costly_is_refused_while_it_is_read(data: bytes, reason: str) -> None:
+    with pytest.raises(MalformedError, match=f"^not well-formed CBOR: .*{reason}"):
+        decode(data)
+
+
 def test_the_deepest_allowed_value_is_read() -> None:
     deepest = b"\x81" * DEPTH_MAX + b"\x00"
     assert codec.encode(decode(deepest)) == deepest
