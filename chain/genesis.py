@@ -25,7 +25,7 @@ from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.shape import shape_of
 from contracts.kernel.state import Reader, State
 from contracts.kernel.types import Text64, TimeMs
-from contracts.registry import SPECS, Registry
+from contracts.registry import CATALOGUE, Registry
 
 GENESIS_VERSION: Final = 1
 GENESIS_BYTES_MAX: Final = 64 * 2**20
@@ -161,7 +161,9 @@ EMPTY_BODY: Final = Body(None, (), ())
 def _sections(value: Any, convert: Any) -> dict[str, dict[str, Value]]:  # noqa: ANN401
     """Check that every section is of a known contract with exactly its arguments."""
     methods: dict[str, Method] = {
-        spec.name: method for spec in SPECS for method in spec.of_kind(Kind.GENESIS).values()
+        spec.name: method
+        for spec in CATALOGUE.specs
+        for method in spec.of_kind(Kind.GENESIS).values()
     }
     if not isinstance(value, dict) or sorted(value) != sorted(methods):
         given = sorted(value) if isinstance(value, dict) else type(value).__name__

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from chain.execution.executor import check_window, weight_limit
+from chain.execution.admission import check_window, weight_limit
 from chain.refusals import (
     BadSignature,
     CannotPayFee,
@@ -27,7 +27,6 @@ from chain.verdicts import Judge
 from contracts.governance.parameters import ChainParameters
 from contracts.kernel import Lane, Value
 from contracts.kernel.rounding import ceil_div, floor_div
-from contracts.registry import SPEC_BY_NAME
 
 LANE_PERCENT: Final = MappingProxyType(
     {Lane.GOVERNANCE: 10, Lane.METERING: 30, Lane.MARKET: 40, Lane.OTHER: 20}
@@ -170,7 +169,7 @@ class Mempool:
         """Take a transaction in; raises `NotIncludableError` and changes nothing then."""
         if prepared.id in self._by_id:
             raise AlreadyKnown(id=prepared.id)
-        entry = _Entry(prepared, lane_of(prepared), self._arrivals)
+        entry = _Entry(prepared, prepared.lane, self._arrivals)
         self._check(entry)
         replaced = self._replaced_by(entry)
         self._check_sender_caps(entry, replaced)
@@ -354,14 +353,3 @@ class Mempool:
         waiting.fees_uthb -= entry.fee_max_uthb
         if not waiting.entries:
             del self._senders[entry.sender]
-
-
-def lane_of(prepared: PreparedTransaction) -> Lane:
-    """Return the lane that all calls share, or OTHER where they differ."""
-    lanes = []
-    for one in prepared.calls:
-        spec = SPEC_BY_NAME.get(one.call.contract)
-        if spec is None or one.method is None:
-            return Lane.OTHER
-        lanes.append(spec.lane if one.method.lane is None else one.method.lane)
-    return lanes[0] if all(lane is lanes[0] for lane in lanes) else Lane.OTHER

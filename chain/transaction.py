@@ -10,6 +10,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from chain.block import TRANSACTION_BYTES_MAX
@@ -25,8 +26,9 @@ from chain.refusals import MalformedTransaction, WrongChain
 from chain.verdicts import SignedMessage
 from contracts.kernel import (
     BadValueError,
+    Claim,
     CodecError,
-    Kind,
+    Lane,
     Method,
     Range,
     Reject,
@@ -34,10 +36,12 @@ from contracts.kernel import (
     codec,
     sha256,
 )
-from contracts.kernel.errors import BadArguments, UnknownContract, UnknownMethod
+from contracts.kernel.catalogue import Catalogue
+from contracts.kernel.errors import BadArguments
+from contracts.kernel.record import CLAIM_DOMAINS
 from contracts.kernel.shape import Shape, shape_of
 from contracts.kernel.types import Address, Hash32, Height, Memo, Text32, Uint, Uthb
-from contracts.registry import SPEC_BY_NAME
+from contracts.registry import CATALOGUE
 
 TRANSACTION_VERSION: Final = 1
 CALLS_MAX: Final = 512
@@ -127,12 +131,13 @@ class PreparedCall:
 
 @dataclass(frozen=True, slots=True)
 class PreparedTransaction:
-    """A transaction with typed arguments and every signed claim in them."""
+    """A transaction with typed arguments, every signed claim in them, and where it waits."""
 
     signed: SignedTransaction
     calls: tuple[PreparedCall, ...]
     claim_count: int
     signed_messages: tuple[SignedMessage, ...]
+    lane: Lane
 
     @property
     def id(self) -> bytes:
@@ -140,6 +145,8 @@ class PreparedTransaction:
         return self.signed.id
 
 
+# Fails here, when the node starts, if a domain of claims has no tag.
+_DOMAIN_OF_CLAIM: Final = MappingProxyType({name: Domain[name] for name in CLAIM_DOMAINS})
 _FIELDS: Final[tuple[tuple[str, Shape], ...]] = tuple(
     (name, shape_of(annotation))
     for name, annotation in (
@@ -187,9 +194,9 @@ def decode_transaction(raw: bytes, chain_id: bytes) -> SignedTransaction:
     return SignedTransaction(transaction, pairs, raw, sha256(raw), signed)
 
 
-def prepare(signed: SignedTransaction) -> PreparedTransaction:
+def prepare(signed: SignedTransaction, catalogue: Catalogue = CATALOGUE) -> PreparedTransaction:
     """Type the arguments of every call and collect the signed claims inside them."""
-    calls = tuple(_prepare_call(call) for call in signed.transaction.calls)
+    calls = tuple(_prepare_call(call, catalogue) for call in signed.transaction.calls)
     claims = tuple(
         claim_message(signed.transaction.chain_id, claim)
         for call in calls
@@ -197,17 +204,15 @@ def prepare(signed: SignedTransaction) -> PreparedTransaction:
         for (_, shape), value in zip(call.method.arguments, call.arguments, strict=True)
         for claim in shape.claims(value)
     )
-    return PreparedTransaction(signed, calls, len(claims), signed.signed + claims)
+    messages = signed.signed + claims
+    return PreparedTransaction(signed, calls, len(claims), messages, _lane_of(calls))
 
 
-def _prepare_call(call: Call) -> PreparedCall:
-    spec = SPEC_BY_NAME.get(call.contract)
-    if spec is None:
-        return PreparedCall(call, None, (), UnknownContract(contract=call.contract))
-    method = spec.methods.get((Kind.CALL, call.method))
-    if method is None:
-        refusal = UnknownMethod(contract=call.contract, method=call.method)
-        return PreparedCall(call, None, (), refusal)
+def _prepare_call(call: Call, catalogue: Catalogue) -> PreparedCall:
+    try:
+        method = catalogue.call(call.contract, call.method)
+    except Reject as refusal:
+        return PreparedCall(call, None, (), refusal.with_traceback(None))
     if len(call.arguments) != len(method.arguments):
         names = ", ".join(name for name, _ in method.arguments)
         why = f"{len(call.arguments)} arguments instead of ({names})"
@@ -221,9 +226,16 @@ def _prepare_call(call: Call) -> PreparedCall:
     return PreparedCall(call, method, tuple(typed), None)
 
 
-def claim_message(chain_id: bytes, claim: Any) -> SignedMessage:  # noqa: ANN401
+def _lane_of(calls: tuple[PreparedCall, ...]) -> Lane:
+    """Return the lane that all calls share, or OTHER where they differ or are not known."""
+    lanes = [Lane.OTHER if call.method is None else call.method.lane for call in calls]
+    first = lanes[0]
+    return first if first is not None and all(lane is first for lane in lanes) else Lane.OTHER
+
+
+def claim_message(chain_id: bytes, claim: Claim) -> SignedMessage:
     """Return the triple that a signed claim stands for."""
-    message = signed_bytes(Domain[claim.domain], chain_id, claim.payload())
+    message = signed_bytes(_DOMAIN_OF_CLAIM[claim.domain], chain_id, claim.payload())
     return SignedMessage(claim.public_key, message, claim.signature)
 
 

@@ -6,10 +6,12 @@ proposal, where a transaction that does not fit is dropped, and checks one, wher
 invalid. What comes out depends on the parent state and the block alone. (PROTOCOL §4.)
 """
 
+import enum
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from chain.block import ZERO_ADDRESS, ZERO_HASH
+from chain.execution.admission import check_window, intrinsic_weight, weight_limit
 from chain.execution.receipt import CallResult, Outcome, Receipt
 from chain.merkle import merkle_root
 from chain.refusals import (
@@ -17,12 +19,10 @@ from chain.refusals import (
     BlockFull,
     BrokenCall,
     CannotPayFee,
-    ExpiredTransaction,
-    FeeTooLow,
     LowNonce,
     NonceGap,
     NotIncludableError,
-    TooHeavy,
+    WrongChain,
     WrongKeys,
 )
 from chain.transaction import Mode, PreparedCall, PreparedTransaction, claim_message
@@ -30,15 +30,17 @@ from chain.validators import Validator, ValidatorSet
 from chain.verdicts import Judge
 from contracts.governance.parameters import ChainParameters
 from contracts.kernel import Claim, Context, Kind, OutOfWeight, Reject, Value, codec
+from contracts.kernel.clock import Clock
 from contracts.kernel.errors import FATAL
 from contracts.kernel.host import Host
 from contracts.kernel.meter import Meter, WeightTable
-from contracts.kernel.rounding import floor_div
 from contracts.kernel.schedule import ClockKind, Work
 from contracts.kernel.state import Reader, State
-from contracts.registry import Registry, code_of
+from contracts.registry import Registry
 
 UNLIMITED: Final = 2**62
+# Weight ends the due work of a block long before; this bound holds whatever the weight table says.
+UNITS_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,43 @@ class BlockResult:
     next_parameters: ChainParameters
 
 
-class BlockExecution:
-    """One block, executed step by step over a parent state."""
+class FailedUnit(NamedTuple):
+    """A unit that failed here and the exception, for the operator's log alone."""
 
-    def __init__(self, base: Reader, block: BlockContext, judge: Judge) -> None:
+    work: Work
+    error: Exception
+
+
+class _Stage(enum.Enum):
+    NEW = 0
+    OPEN = 1
+    ENDED = 2
+
+
+class _Savepoint(NamedTuple):
+    host: tuple[int, int]
+    market_time_s: int
+
+
+class BlockExecution:
+    """One block, executed step by step over a parent state: `begin`, `apply` …, `finish`.
+
+    `weight_left` is what the transactions still to come may use together; `failed_units` holds what
+    went wrong in due work. A fatal exception leaves an execution that takes nothing any more.
+    """
+
+    def __init__(
+        self,
+        base: Reader,
+        block: BlockContext,
+        judge: Judge,
+        registry: type[Registry] = Registry,
+    ) -> None:
         """Wire the contracts over a working copy of `base`."""
         self._meter = Meter(WeightTable(), UNLIMITED)
         self._state = State(base, self._meter)
         self._host = Host(self._state)
-        self.registry = Registry(self._host)
+        self.registry = registry(self._host)
         self.parameters = self.registry.parameters.in_force()
         self._meter.table = self.parameters.weights
         self._block = block
@@ -79,42 +109,53 @@ class BlockExecution:
         self._receipts: list[Receipt] = []
         self._events: list[tuple[bytes, ...]] = []
         self._fees_uthb = 0
-        self._weight_left = self.parameters.block_weight_max
+        self._stage = _Stage.NEW
+        self.weight_left = 0
+        self.failed_units: list[FailedUnit] = []
 
     def begin(self, signers: tuple[bytes, ...]) -> None:
         """Share the fee pool among the parent's signers, then run due work up to half a block."""
+        assert self._stage is _Stage.NEW, "a block begins once"
+        self._stage = _Stage.ENDED
         if signers:
             self.registry.credit.share_fees(signers)
         results, used = self._run_due_work()
         self.registry.credit.record_history(self._host.events)
         self._close(ZERO_HASH, int(Mode.EACH_ALONE), results, used, 0)
         half = self.parameters.block_weight_max >> 1
-        self._weight_left = max(self.parameters.block_weight_max - used, half)
+        self.weight_left = max(self.parameters.block_weight_max - used, half)
+        self._stage = _Stage.OPEN
 
     def apply(self, prepared: PreparedTransaction) -> Receipt:
         """Execute one transaction; raises `NotIncludableError` and leaves no trace then."""
-        mark = self._host.mark()
+        assert self._stage is _Stage.OPEN, "transactions stand between begin and finish"
+        savepoint = self._savepoint()
+        # What escapes below is fatal: half a transaction is in the state, and nothing may follow.
+        self._stage = _Stage.ENDED
         try:
             limit = self._admit(prepared)
             receipt = self._run(prepared, limit)
         except NotIncludableError:
-            self._host.undo(mark)
+            self._undo(savepoint)
+            self._stage = _Stage.OPEN
             raise
         except FATAL:
             raise
         except Exception as error:
-            self._host.undo(mark)
+            self._undo(savepoint)
+            self._stage = _Stage.OPEN
             raise BrokenCall(id=prepared.id, error=type(error).__name__) from error
         finally:
             self._meter.limit = UNLIMITED
-        self._weight_left -= receipt.weight
+        self._stage = _Stage.OPEN
+        self.weight_left -= receipt.weight
         self._fees_uthb += receipt.fee_uthb
-        if any(call.call.contract == self.registry.clock.spec.name for call in prepared.calls):
-            self._market_time_s = self.registry.clock.market_time_s(self._block.time_ms)
         return receipt
 
     def finish(self) -> BlockResult:
         """Close the block: fees into the pool, and what is in force after it."""
+        assert self._stage is _Stage.OPEN, "a block that began ends once"
+        self._stage = _Stage.ENDED
         self.registry.credit.collect_fees(self._fees_uthb)
         members = [Validator(*member) for member in self.registry.authorities.validators()]
         return BlockResult(
@@ -125,13 +166,11 @@ class BlockExecution:
             self.registry.parameters.in_force(),
         )
 
-    def intrinsic_weight(self, prepared: PreparedTransaction) -> int:
-        """Return what the transaction weighs before any call: itself, its bytes and signatures."""
-        return intrinsic_weight(prepared, self.parameters)
-
     def _admit(self, prepared: PreparedTransaction) -> int:
         """Check that the transaction is includable; returns its weight limit."""
         transaction = prepared.signed.transaction
+        if transaction.chain_id != self._block.chain_id:
+            raise WrongChain(expected=self._block.chain_id, got=transaction.chain_id)
         check_window(transaction.valid_until_height, self._block.height, self.parameters)
         accounts, sender = self.registry.accounts, transaction.sender
         nonce = accounts.nonces[sender]
@@ -156,13 +195,13 @@ class BlockExecution:
         first_event = len(self._host.events)
         self.registry.accounts.nonces[sender] = transaction.nonce + 1
         self.registry.credit.take_fee(sender, transaction.fee_max_uthb)
-        self._meter.used = self.intrinsic_weight(prepared)
+        self._meter.used = intrinsic_weight(prepared, parameters)
         self._meter.limit = limit
         results = self._run_calls(prepared)
         weight = self._meter.used
         self._meter.limit = UNLIMITED
-        if weight > self._weight_left:
-            raise BlockFull(weight=weight, left=self._weight_left)
+        if weight > self.weight_left:
+            raise BlockFull(weight=weight, left=self.weight_left)
         fee = parameters.fee_base_uthb + weight * parameters.fee_per_weight_uthb
         rest = transaction.fee_max_uthb - fee
         self.registry.credit.settle_fee(sender, rest, self._host.events[first_event:])
@@ -171,15 +210,17 @@ class BlockExecution:
     def _run_calls(self, prepared: PreparedTransaction) -> list[CallResult]:
         """Run each call in an overlay of its own; mode 0 undoes all when one fails."""
         whole = prepared.signed.transaction.mode is Mode.ALL_OR_NOTHING
-        outer = self._host.mark()
+        outer = self._savepoint()
         results: list[CallResult] = []
         for index, call in enumerate(prepared.calls):
             result = self._run_call(prepared, call, index)
             results.append(result)
+            if result.code == Outcome.OK and call.call.contract == Clock.spec.name:
+                self._market_time_s = self._read_market_time()
             if result.code == Outcome.OK or (not whole and result.code != Outcome.OUT_OF_WEIGHT):
                 continue
             if whole:
-                self._host.undo(outer)
+                self._undo(outer)
                 results[:-1] = [CallResult(Outcome.UNDONE, r.weight) for r in results[:-1]]
             break
         missing = len(prepared.calls) - len(results)
@@ -196,7 +237,8 @@ class BlockExecution:
         except Reject as reject:
             self._host.undo(mark)
             weight = self._meter.used - before
-            return CallResult(code_of(reject), weight, dict(sorted(reject.values.items())))
+            code = self.registry.catalogue.code_by_reject[type(reject)]
+            return CallResult(code, weight, dict(sorted(reject.values.items())))
         except OutOfWeight:
             self._host.undo(mark)
             return CallResult(Outcome.OUT_OF_WEIGHT, self._meter.used - before)
@@ -204,7 +246,8 @@ class BlockExecution:
 
     def _dispatch(self, prepared: PreparedTransaction, call: PreparedCall, index: int) -> Value:
         if call.refusal is not None:
-            raise call.refusal
+            # A fresh one: an exception that was raised keeps this execution's frames alive.
+            raise type(call.refusal)(**call.refusal.values)
         method = call.method
         assert method is not None, "a call without a refusal has a method"
         transaction = prepared.signed.transaction
@@ -223,49 +266,76 @@ class BlockExecution:
             spent = free_before - credit.free(owner)
             if spent > 0:
                 accounts.spend_mandate(ctx, owner, spent)
-        return None if method.result is None else method.result.to_wire(value)
+        if method.result is None:
+            return None
+        plain = method.result.to_wire(value)
+        self._meter.charge(len(codec.encode(plain)) * self.parameters.weights.byte)
+        return plain
 
     def _run_due_work(self) -> tuple[list[CallResult], int]:
+        """Run what is due in the order (clock, due, id); returns the results and their weight.
+
+        What a unit schedules behind its own place in that order runs in the next block.
+        """
         half = self.parameters.block_weight_max >> 1
-        schedule = self.registry.schedule
         results: list[CallResult] = []
         used = 0
         for clock, latest in (
             (ClockKind.HEADER, self._block.time_ms),
             (ClockKind.MARKET, self._market_time_s),
         ):
-            while used < half and (first := schedule.first_due(clock, latest)) is not None:
-                due, number, work = first
-                result = self._run_unit(clock, due, number, work, len(results))
-                results.append(result)
-                used += result.weight
+            waiting = self.registry.schedule.due(clock, latest)
+            while used < half and len(results) < UNITS_MAX:
+                self._meter.used = 0
+                found = next(waiting, None)
+                if found is None:
+                    break
+                results.append(self._run_unit(clock, *found))
+                used += results[-1].weight
         return results, used
 
-    def _run_unit(
-        self, clock: ClockKind, due: int, number: int, work: Work, index: int
-    ) -> CallResult:
+    def _run_unit(self, clock: ClockKind, due: int, number: int, work: Work) -> CallResult:
+        """Run one unit; its weight includes finding it and, if it fails, setting it aside."""
         self.registry.schedule.take(clock, due, number)
+        mark = self._host.mark()
+        self._meter.limit = self.parameters.unit_weight_max
+        code = Outcome.OK
+        try:
+            self._meter.charge(self.parameters.weights.call)
+            self._call_unit(work, number)
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a unit raises, the chain goes on without it
+            self._host.undo(mark)
+            self.failed_units.append(FailedUnit(work, error))
+            code = Outcome.UNIT_FAILED
+        self._meter.limit = UNLIMITED
+        if code is not Outcome.OK:
+            self.registry.schedule.fail(clock, due, number, work, self._block.height)
+        return CallResult(code, self._meter.used)
+
+    def _call_unit(self, work: Work, number: int) -> None:
         contract = self.registry.by_name[work.contract]
         method = contract.spec.methods[Kind.UNIT, work.unit]
         plain = codec.decode_trusted(work.arguments)
         arguments = [s.load(v) for (_, s), v in zip(method.arguments, plain, strict=True)]
-        mark = self._host.mark()
-        self._meter.used = 0
-        self._meter.limit = self.parameters.unit_weight_max
-        ctx = self._context(ZERO_ADDRESS, ZERO_ADDRESS, number, index)
-        try:
-            self._meter.charge(self.parameters.weights.call)
-            method.function(contract, ctx, *arguments)
-            result = CallResult(Outcome.OK, self._meter.used)
-        except FATAL:
-            raise
-        except Exception:  # noqa: BLE001 - whatever a unit raises, the chain goes on without it
-            self._host.undo(mark)
-            result = CallResult(Outcome.UNIT_FAILED, self._meter.used)
+        ctx = self._context(ZERO_ADDRESS, ZERO_ADDRESS, number, 0)
+        method.function(contract, ctx, *arguments)
+
+    def _savepoint(self) -> _Savepoint:
+        return _Savepoint(self._host.mark(), self._market_time_s)
+
+    def _undo(self, savepoint: _Savepoint) -> None:
+        self._host.undo(savepoint.host)
+        self._market_time_s = savepoint.market_time_s
+
+    def _read_market_time(self) -> int:
+        """Read the clock for the calls that follow; it is no part of what any of them weighs."""
+        used, limit = self._meter.used, self._meter.limit
         self._meter.limit = UNLIMITED
-        if result.code != Outcome.OK:
-            self.registry.schedule.fail(clock, due, number, work, self._block.height)
-        return result
+        time_s = self.registry.clock.market_time_s(self._block.time_ms)
+        self._meter.used, self._meter.limit = used, limit
+        return time_s
 
     def _context(self, signer: bytes, caller: bytes, nonce: int, index: int) -> Context:
         block = self._block
@@ -290,45 +360,10 @@ class BlockExecution:
     ) -> Receipt:
         """Make writes and events since the last receipt permanent and add their receipt."""
         events = tuple(event.data for event in self._host.events)
+        receipt = Receipt(id_, mode, tuple(results), weight, fee_uthb, merkle_root(events))
+        receipt.encode()  # A value that has no encoding must be found while all can be undone.
         self._host.events.clear()
         self._state.settle()
-        root = merkle_root(events)
-        receipt = Receipt(id_, mode, tuple(results), weight, fee_uthb, root)
         self._receipts.append(receipt)
         self._events.append(events)
         return receipt
-
-
-def intrinsic_weight(prepared: PreparedTransaction, parameters: ChainParameters) -> int:
-    """Return what a transaction weighs before any call runs."""
-    weights = parameters.weights
-    signatures = len(prepared.signed.signatures) + prepared.claim_count
-    return (
-        weights.transaction
-        + len(prepared.signed.raw) * weights.byte
-        + signatures * weights.signature
-    )
-
-
-def weight_limit(prepared: PreparedTransaction, parameters: ChainParameters) -> int:
-    """Return the weight a transaction may use; raises `TooHeavy` or `FeeTooLow`."""
-    intrinsic = intrinsic_weight(prepared, parameters)
-    if intrinsic > parameters.transaction_weight_max:
-        raise TooHeavy(weight=intrinsic, weight_max=parameters.transaction_weight_max)
-    price, base = parameters.fee_per_weight_uthb, parameters.fee_base_uthb
-    fee_max = prepared.signed.transaction.fee_max_uthb
-    need = base + intrinsic * price
-    if fee_max < need:
-        raise FeeTooLow(fee_max_uthb=fee_max, need_uthb=need)
-    if price == 0:
-        return parameters.transaction_weight_max
-    return min(parameters.transaction_weight_max, floor_div(fee_max - base, price))
-
-
-def check_window(valid_until_height: int, height: int, parameters: ChainParameters) -> None:
-    """Raise `ExpiredTransaction` unless `height` is within the transaction's validity."""
-    latest = height + parameters.validity_blocks_max
-    if not height <= valid_until_height <= latest:
-        raise ExpiredTransaction(
-            valid_until_height=valid_until_height, height=height, latest=latest
-        )

@@ -7,9 +7,10 @@ reason and `value` holds the values that explain it. Receipt 0 has one result pe
 
 import enum
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Annotated, Final
 
-from contracts.kernel import BadValueError, Value, codec
+from contracts.kernel import BadValueError, Range, Value, codec
 from contracts.kernel.shape import shape_of
 from contracts.kernel.types import Hash32, Uint, Uthb
 
@@ -40,7 +41,7 @@ class CallResult:
     value: Value = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Receipt:
     """What came of one transaction, or of the block's own work."""
 
@@ -66,16 +67,21 @@ class Receipt:
 
     def encode(self) -> bytes:
         """Return the deterministic bytes, a leaf of the receipts tree."""
+        return self._encoded
+
+    @cached_property
+    def _encoded(self) -> bytes:
         return codec.encode(self.to_wire())
 
     @classmethod
     def decode(cls, data: bytes) -> "Receipt":
         """Decode bytes from outside; raises `MalformedError` or `BadValueError`."""
         value = codec.decode(data, size_max=RECEIPT_BYTES_MAX)
-        if type(value) is not list or len(value) != 7 or value[0] != RECEIPT_VERSION:  # noqa: PLR2004
-            msg = "not a receipt"
+        if type(value) is not list or len(value) != 7:  # noqa: PLR2004 - as in to_wire
+            msg = "a receipt is [version, id, mode, results, weight, fee, events_root]"
             raise BadValueError(msg)
-        _, id_, mode, results, weight, fee_uthb, events_root = value
+        version, id_, mode, results, weight, fee_uthb, events_root = value
+        _VERSION.from_wire(version)
         if type(results) is not list:
             msg = "results are an array"
             raise BadValueError(msg)
@@ -89,6 +95,7 @@ class Receipt:
         )
 
 
+_VERSION: Final = shape_of(Annotated[int, Range(RECEIPT_VERSION, RECEIPT_VERSION)])
 _HASH: Final = shape_of(Hash32)
 _UINT: Final = shape_of(Uint)
 _UTHB: Final = shape_of(Uthb)

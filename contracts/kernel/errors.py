@@ -11,7 +11,7 @@ units move the unit to `failed_work` (`contracts/kernel/schedule.py`). Recursion
 MemoryError depend on the machine, never on the block, and therefore end the node like StorageError.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from contracts.kernel.codec import Value
 
@@ -19,8 +19,9 @@ from contracts.kernel.codec import Value
 class Reject(Exception):
     """A call is refused; subclasses state the reason in their docstring and a permanent `code`.
 
-    `code` is 1 … 255 within the contract; together with the contract's number it is unique. The
-    docstring's first line says what happened, the rest (if any) what to do: clients show both.
+    `code` is 1 … 255 within the contract; together with the contract's number it is unique, the
+    kernel's own number being 0. The docstring's first line says what happened, the rest (if any)
+    what to do: clients show both.
     """
 
     code: ClassVar[int]
@@ -64,6 +65,9 @@ class NotPermitted(Reject):
     code = 4
 
 
+KERNEL_REJECTS: Final = (BadArguments, UnknownContract, UnknownMethod, NotPermitted)
+
+
 class OutOfWeight(Exception):
     """The weight limit is reached."""
 
@@ -80,4 +84,4 @@ class StopRequestedError(StopExecutionError):
     """The owner of this execution wants it to end."""
 
 
-FATAL = (StopExecutionError, RecursionError, MemoryError)
+FATAL: Final = (StopExecutionError, RecursionError, MemoryError)

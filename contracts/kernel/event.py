@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, ClassVar, dataclass_transform
 
 from contracts.kernel.record import Record, RecordShape
+from contracts.kernel.shape import BytesShape
 
 
 @dataclass_transform(frozen_default=True)
@@ -26,9 +27,13 @@ class Event(Record):
         dataclasses.dataclass(frozen=True)(cls)
         cls.owner_fields = owners
         cls.shape = RecordShape(cls, 1)
+        shapes = dict(zip(cls.shape.names, cls.shape.fields, strict=True))
+        for owner in owners:
+            shape = shapes.get(owner)
+            if not isinstance(shape, BytesShape) or shape.unit != "address":
+                msg = f"event {cls.__name__}: owner {owner} is not a field that holds an address"
+                raise TypeError(msg)
 
     def owners(self) -> tuple[bytes, ...]:
         """Return the accounts whose histories this event enters, each once."""
-        if not self.owner_fields:
-            return ()
         return tuple(dict.fromkeys(getattr(self, name) for name in self.owner_fields))

@@ -8,10 +8,10 @@ from typing import Any
 
 from contracts.kernel import codec
 from contracts.kernel.codec import Value
-from contracts.kernel.contract import ContractSpec, Kind, Lane, Method
+from contracts.kernel.contract import ContractSpec, Kind, Method
 from contracts.kernel.crypto import sha256
-from contracts.kernel.errors import Reject
-from contracts.kernel.record import RecordShape
+from contracts.kernel.errors import KERNEL_REJECTS, Reject
+from contracts.kernel.record import Claim, RecordShape
 from contracts.kernel.shape import (
     BoolShape,
     BytesShape,
@@ -27,8 +27,12 @@ MANIFEST_VERSION = 1
 
 
 def manifest_of(specs: tuple[ContractSpec, ...]) -> dict[str, Value]:
-    """Return the manifest of these contracts, in their order."""
-    return {"version": MANIFEST_VERSION, "contracts": [_contract(spec) for spec in specs]}
+    """Return the manifest of these contracts, in their order, and the refusals of all calls."""
+    return {
+        "version": MANIFEST_VERSION,
+        "contracts": [_contract(spec) for spec in specs],
+        "rejects": [_reject(0, reject) for reject in KERNEL_REJECTS],
+    }
 
 
 def manifest_hash(manifest: dict[str, Value]) -> bytes:
@@ -37,7 +41,7 @@ def manifest_hash(manifest: dict[str, Value]) -> bytes:
 
 
 def describe_shape(shape: Shape) -> dict[str, Value]:
-    """Return a shape as plain values, nested records inline."""
+    """Return a shape as plain values, nested records inline; a claim has its domain."""
     match shape:
         case IntShape():
             return {"type": "integer", "low": shape.low, "high": shape.high, "unit": shape.unit}
@@ -57,8 +61,11 @@ def describe_shape(shape: Shape) -> dict[str, Value]:
             return {"type": "array", "low": shape.low, "high": shape.high, "of": inner}
         case RecordShape():
             fields = _named(tuple(zip(shape.names, shape.fields, strict=True)))
-            name = shape.cls.__name__
-            return {"type": "record", "name": name, "version": shape.version, "fields": fields}
+            out: dict[str, Value] = {"type": "record", "name": shape.cls.__name__}
+            out |= {"version": shape.version, "fields": fields}
+            if issubclass(shape.cls, Claim):
+                out["domain"] = shape.cls.domain
+            return out
     msg = f"{shape} has no description"
     raise TypeError(msg)
 
@@ -68,11 +75,11 @@ def _contract(spec: ContractSpec) -> dict[str, Value]:
         "name": spec.name,
         "number": spec.number,
         "doc": spec.doc,
-        "calls": [_method(m, spec.lane) for m in spec.of_kind(Kind.CALL).values()],
-        "queries": [_method(m, None) for m in spec.of_kind(Kind.QUERY).values()],
-        "units": [_method(m, None) for m in spec.of_kind(Kind.UNIT).values()],
-        "genesis": [_method(m, None) for m in spec.of_kind(Kind.GENESIS).values()],
-        "rejects": [_reject(spec, spec.rejects[code]) for code in sorted(spec.rejects)],
+        "calls": [_method(m) for m in spec.of_kind(Kind.CALL).values()],
+        "queries": [_method(m) for m in spec.of_kind(Kind.QUERY).values()],
+        "units": [_method(m) for m in spec.of_kind(Kind.UNIT).values()],
+        "genesis": [_method(m) for m in spec.of_kind(Kind.GENESIS).values()],
+        "rejects": [_reject(spec.number, spec.rejects[code]) for code in sorted(spec.rejects)],
         "events": [
             {"name": name, "doc": _doc(event), "of": describe_shape(event.shape)}
             for name, event in sorted(spec.events.items())
@@ -90,21 +97,21 @@ def _contract(spec: ContractSpec) -> dict[str, Value]:
     }
 
 
-def _method(method: Method, lane: Lane | None) -> dict[str, Value]:
+def _method(method: Method) -> dict[str, Value]:
     out: dict[str, Value] = {
         "name": method.name,
         "doc": method.doc,
         "arguments": _named(method.arguments),
         "returns": None if method.result is None else describe_shape(method.result),
     }
-    if lane is not None:
-        out["lane"] = (lane if method.lane is None else method.lane).name.lower()
+    if method.lane is not None:
+        out["lane"] = method.lane.name.lower()
     return out
 
 
-def _reject(spec: ContractSpec, reject: type[Reject]) -> dict[str, Value]:
+def _reject(number: int, reject: type[Reject]) -> dict[str, Value]:
     what, _, hint = _doc(reject).partition("\n\n")
-    code = spec.number << 8 | reject.code
+    code = number << 8 | reject.code
     return {"code": code, "name": reject.__name__, "what": what, "hint": hint}
 
 

@@ -28,6 +28,9 @@ from contracts.kernel.shape import BadValueError, Shape, shape_of
 from contracts.kernel.types import PublicKey, Signature
 
 _VERSION_MAX: Final = 255
+# What contracts may ask devices and people to sign. The chain has the tag of each; a claim in one
+# of its own domains (a transaction, a vote) would turn any signature of that kind into a claim.
+CLAIM_DOMAINS: Final = ("READING", "GATEWAY", "POSSESSION", "CHANNEL")
 
 
 class Record:
@@ -63,8 +66,8 @@ class Record:
 class Claim(Record):
     """A statement signed by a device or person other than the sender of the transaction.
 
-    Subclasses name a `domain` of the table in `chain/crypto.py` and have the fields `public_key`
-    and `signature`. What is signed is the record without its signature.
+    Subclasses name a `domain` of `CLAIM_DOMAINS` and have the fields `public_key` and `signature`.
+    What is signed is the record without its signature.
     """
 
     __slots__ = ()
@@ -174,6 +177,9 @@ def record(*, version: int) -> Callable[[type[T]], type[T]]:
             missing = [n for n in ("public_key", "signature") if n not in made.shape.names]
             if missing or not hasattr(made, "domain"):
                 raise TypeError(f"claim {cls.__name__} lacks {missing or 'its domain'}")
+            if made.domain not in CLAIM_DOMAINS:
+                known = ", ".join(CLAIM_DOMAINS)
+                raise TypeError(f"claim {cls.__name__}: domain {made.domain} is none of {known}")
         return made
 
     return complete

@@ -7,6 +7,7 @@ an event and the chain goes on. (PROTOCOL §4.)
 """
 
 import enum
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from contracts.kernel import codec
@@ -69,14 +70,17 @@ class Schedule(Contract, name="schedule", number=0x01, lane=Lane.GOVERNANCE):
         """Call the unit `work`, a bound method, once header time reaches `due_ms`."""
         self._add(ClockKind.HEADER, due_ms, work, arguments)
 
-    def first_due(self, clock: ClockKind, latest: int) -> tuple[int, int, Work] | None:
-        """Return (due, id, work) of the first unit of this clock due at or before `latest`."""
-        entry = self.queue.first(clock)
-        if entry is None:
-            return None
-        (_, due, number), work = entry
-        assert work is not None
-        return None if due > latest else (due, number, work)
+    def due(self, clock: ClockKind, latest: int) -> Iterator[tuple[int, int, Work]]:
+        """Yield (due, id, work) of the units of this clock due at or before `latest`, in order.
+
+        Units may be taken and added while iterating; one added behind the last one yielded is not
+        seen any more.
+        """
+        for (_, due, number), work in self.queue.items(clock):
+            if due > latest:
+                return
+            assert work is not None, "a key in the queue has work"
+            yield due, number, work
 
     def next_due(self, clock: ClockKind) -> int | None:
         """Return when the next unit of this clock is due."""

@@ -11,6 +11,7 @@ width. Setting the default deletes the key: absence and the default are the same
 """
 
 import typing
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Self, TypeVar
 
@@ -23,20 +24,26 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Table:
+class Table(ABC):
     """What `Map` and `Cell` share: an id, a value form, and the state they are bound to."""
 
     _state: State
     _encode: Callable[[Any], bytes]
     _decode: Callable[[bytes], Any]
 
-    def __init__(self, *, id: int, packed: bool = False) -> None:
-        """Declare a table; the annotation's types are read when the class is made."""
+    def __init__(self, *, id: int, default: Any, packed: bool) -> None:  # noqa: ANN401
+        """Declare a table; `read_types` follows when its contract's class is made."""
         self.id = id
         self.prefix = id.to_bytes(TABLE_ID_BYTES, "big")
         self.packed = packed
+        self.default = default
         self.name = ""
         self.value_shape: Shape
+        self._default_data: bytes | None = None
+
+    @abstractmethod
+    def read_types(self, name: str) -> None:
+        """Read the types off `Map[...]` or `Cell[...]`; raises `TypeError`."""
 
     def bind(self, state: State) -> Self:
         """Return a copy of the declaration that reads and writes `state`."""
@@ -49,14 +56,27 @@ class Table:
         """Return the type arguments of `Map[...]` or `Cell[...]`."""
         alias = getattr(self, "__orig_class__", None)
         if alias is None:
-            msg = f"table {self.id:#06x} needs its types: Map[Key, Value](id=…)"
+            msg = f"{self.name} needs its types: Map[Key, Value](id=…)"
             raise TypeError(msg)
         return typing.get_args(alias)
 
     def _read_value_type(self, annotation: Any) -> None:  # noqa: ANN401
         shape = shape_of(annotation)
+        if isinstance(shape, OptionalShape) != (self.default is None):
+            msg = f"{self.name}: the default of a value that may be null is null, and of no other"
+            raise TypeError(msg)
         self.value_shape = shape.inner if isinstance(shape, OptionalShape) else shape
         self._encode, self._decode = _value_codec(self.value_shape, packed=self.packed)
+        self._default_data = None if self.default is None else self._encode(self.default)
+
+    def _read(self, raw_key: bytes) -> Any:  # noqa: ANN401
+        data = self._state.get(raw_key)
+        return self.default if data is None else self._decode(data)
+
+    def _write(self, raw_key: bytes, value: Any) -> None:  # noqa: ANN401
+        # Encoded forms are compared, not values: True equals 1 in Python, and is no integer here.
+        data = None if value is None and self.default is None else self._encode(value)
+        self._state.put(raw_key, None if data == self._default_data else data)
 
 
 class Map(Table, Generic[K, V]):
@@ -64,33 +84,31 @@ class Map(Table, Generic[K, V]):
 
     def __init__(self, *, id: int, default: V, packed: bool = False) -> None:
         """Declare a map; `default` is what an absent key has."""
-        super().__init__(id=id, packed=packed)
-        self.default = default
+        super().__init__(id=id, default=default, packed=packed)
         self.key_shapes: tuple[Shape, ...] = ()
         self._single = True
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        """Read the types."""
-        key, value = self._types()
+    def read_types(self, name: str) -> None:
+        """Read the types of key and value; raises `TypeError`."""
         self.name = name
+        key, value = self._types()
         self._read_value_type(value)
         self._single = typing.get_origin(key) is not tuple
         parts = (key,) if self._single else typing.get_args(key)
         self.key_shapes = tuple(shape_of(part) for part in parts)
         for shape in self.key_shapes:
             if shape.key_size is None:
-                msg = f"{owner.__name__}.{name}: {shape} has no fixed-width key form"
+                msg = f"{name}: {shape} has no fixed-width key form"
                 raise TypeError(msg)
 
     def __getitem__(self, key: K) -> V:
         """Return the value of `key`, or the default."""
-        data = self._state.get(self.raw_key(key))
-        return self.default if data is None else self._decode(data)
+        value: V = self._read(self.raw_key(key))
+        return value
 
     def __setitem__(self, key: K, value: V) -> None:
         """Write `value`; the default deletes the key."""
-        data = None if value == self.default else self._encode(value)
-        self._state.put(self.raw_key(key), data)
+        self._write(self.raw_key(key), value)
 
     def __delitem__(self, key: K) -> None:
         """Delete the key; one that is absent stays absent."""
@@ -130,8 +148,9 @@ class Map(Table, Generic[K, V]):
         end: Any = None,  # noqa: ANN401
     ) -> tuple[bytes, bytes]:
         """Return the raw half-open range that `items` walks."""
-        shapes = iter(self.key_shapes)
-        parts = [shape.to_key(part) for part, shape in zip(leading, shapes, strict=False)]
+        assert len(leading) <= len(self.key_shapes), f"{self.name} has keys of fewer parts"
+        shapes = self.key_shapes[: len(leading)]
+        parts = [shape.to_key(part) for part, shape in zip(leading, shapes, strict=True)]
         base = self.prefix + b"".join(parts)
         following = self.key_shapes[len(leading)] if len(leading) < len(self.key_shapes) else None
         if following is None:
@@ -174,23 +193,22 @@ class Cell(Table, Generic[V]):
 
     def __init__(self, *, id: int, default: V, packed: bool = False) -> None:
         """Declare a cell; `default` is what it holds at first."""
-        super().__init__(id=id, packed=packed)
-        self.default = default
+        super().__init__(id=id, default=default, packed=packed)
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        """Read the type."""
-        (value,) = self._types()
+    def read_types(self, name: str) -> None:
+        """Read the type of the value; raises `TypeError`."""
         self.name = name
+        (value,) = self._types()
         self._read_value_type(value)
 
     def get(self) -> V:
         """Return the value, or the default."""
-        data = self._state.get(self.prefix)
-        return self.default if data is None else self._decode(data)
+        value: V = self._read(self.prefix)
+        return value
 
     def set(self, value: V) -> None:
-        """Write the value."""
-        self._state.put(self.prefix, None if value == self.default else self._encode(value))
+        """Write the value; the default deletes the key."""
+        self._write(self.prefix, value)
 
 
 def _value_codec(

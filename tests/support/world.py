@@ -6,7 +6,9 @@ nonce and the fee has changed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict, Unpack
+
+import pytest
 
 from chain.execution.executor import UNLIMITED, BlockContext, BlockExecution, BlockResult
 from chain.execution.receipt import CallResult, Outcome, Receipt
@@ -26,7 +28,7 @@ from contracts.kernel import Host, Kind, Reject, Value, sha256
 from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.state import State
 from contracts.money.credit import FEE_POOL
-from contracts.registry import REJECT_CODES, Registry
+from contracts.registry import Registry
 from tests.support.genesis import DRIVER, make_genesis
 from tests.support.people import account_of, seed_of
 
@@ -42,12 +44,25 @@ class Refusal:
     values: Mapping[str, Value]
 
 
+class Options(TypedDict, total=False):
+    """What a transaction of a test may say of itself other than the usual."""
+
+    mode: Mode
+    fee_max_uthb: int
+    nonce: int
+    keys: tuple[str, ...]
+    account: bytes
+    chain_id: bytes
+    valid_until_height: int
+
+
 class World:
     """A chain's state and the blocks that change it."""
 
-    def __init__(self, genesis: Genesis | None = None) -> None:
+    def __init__(self, genesis: Genesis | None = None, registry: type[Registry] = Registry) -> None:
         """Run the genesis."""
         self.genesis = genesis or make_genesis()
+        self.registry = registry
         self.state = MemoryState()
         begun = run_genesis(self.genesis, self.state)
         self.state.write(begun.changes)
@@ -60,30 +75,28 @@ class World:
     @property
     def read(self) -> Registry:
         """Return the contracts over the present state, for reading."""
-        return Registry(Host(State(self.state, Meter(WeightTable(), UNLIMITED))))
+        return self.registry(Host(State(self.state, Meter(WeightTable(), UNLIMITED))))
 
     def signed(
         self,
         sender: str,
         *calls: Call,
-        mode: Mode = Mode.ALL_OR_NOTHING,
-        fee_max_uthb: int = FEE_MAX_UTHB,
-        nonce: int | None = None,
-        keys: tuple[str, ...] | None = None,
-        account: bytes | None = None,
+        **options: Unpack[Options],
     ) -> PreparedTransaction:
         """Sign a transaction of the person `sender`, by default with the next nonce and own key."""
-        address = account_of(sender) if account is None else account
+        address = options.get("account", account_of(sender))
         transaction = Transaction(
-            self.genesis.chain_id,
+            options.get("chain_id", self.genesis.chain_id),
             address,
-            self.read.accounts.nonces[address] if nonce is None else nonce,
-            self.height + 100,
-            fee_max_uthb,
-            mode,
+            options["nonce"] if "nonce" in options else self.read.accounts.nonces[address],
+            options.get("valid_until_height", self.height + 100),
+            options.get("fee_max_uthb", FEE_MAX_UTHB),
+            options.get("mode", Mode.ALL_OR_NOTHING),
             calls,
         )
-        return prepare(sign_transaction(transaction, [seed_of(k) for k in keys or (sender,)]))
+        names = options.get("keys", (sender,))
+        signed = sign_transaction(transaction, [seed_of(name) for name in names])
+        return prepare(signed, self.registry.catalogue)
 
     def block(
         self, *transactions: PreparedTransaction, signers: tuple[bytes, ...] = ()
@@ -92,7 +105,7 @@ class World:
         context = BlockContext(
             self.genesis.chain_id, self.height + 1, self.time_ms + BLOCK_MS, self.parent
         )
-        execution = BlockExecution(self.state, context, self.judge)
+        execution = BlockExecution(self.state, context, self.judge, self.registry)
         execution.begin(signers)
         for transaction in transactions:
             execution.apply(transaction)
@@ -102,7 +115,7 @@ class World:
         self.parent = sha256(self.parent)
         return result
 
-    def send(self, sender: str, *calls: Call, **options: Any) -> Receipt:
+    def send(self, sender: str, *calls: Call, **options: Unpack[Options]) -> Receipt:
         """Execute a block with one transaction and return its receipt."""
         return self.block(self.signed(sender, *calls, **options)).receipts[1]
 
@@ -128,7 +141,7 @@ class World:
         pool = self.read.credit.free(FEE_POOL)
         receipt = self.send(sender, Call(contract, method, arguments, owner))
         result = receipt.results[0]
-        assert result.code == REJECT_CODES[reject], result
+        assert result.code == self.registry.catalogue.code_by_reject[reject], result
         assert receipt.fee_uthb > 0
         self._assert_same_but_fee(before, address)
         assert self.read.credit.free(address) == free - receipt.fee_uthb
@@ -140,14 +153,11 @@ class World:
     ) -> NotIncludableError:
         """Try a transaction that no block may hold; the state must stay as it is."""
         before = dict(self.state.scan(b"", b"\xff" * 64))
-        try:
+        with pytest.raises(NotIncludableError) as caught:
             self.block(prepared)
-        except NotIncludableError as found:
-            assert type(found) is error, found
-            assert dict(self.state.scan(b"", b"\xff" * 64)) == before
-            return found
-        message = f"the transaction was included; {error.__name__} expected"
-        raise AssertionError(message)
+        assert type(caught.value) is error, caught.value
+        assert dict(self.state.scan(b"", b"\xff" * 64)) == before
+        return caught.value
 
     def advance(self, to_s: int) -> None:
         """Drive market time to `to_s`, stop by stop, running the work that is due at each."""

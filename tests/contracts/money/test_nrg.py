@@ -24,10 +24,10 @@ def test_genesis_allots_the_whole_supply_to_accounts_and_pools() -> None:
 
 def test_a_genesis_that_allots_more_or_less_than_the_supply_is_refused() -> None:
     good = make_genesis()
-    for sections in ({"allocations": []}, {"pools": []}):
-        changed = {**good.sections, "nrg": {**good.sections["nrg"], **sections}}
+    for emptied in ("allocations", "pools"):
+        changed = {**good.sections, "nrg": {**good.sections["nrg"], emptied: []}}
         with pytest.raises(InvalidGenesisError, match="the supply is"):
-            World(Genesis(good.name, good.time_ms, good.devnet, changed))  # type: ignore[arg-type]
+            World(Genesis(good.name, good.time_ms, good.devnet, changed))
 
 
 def test_a_genesis_with_an_unknown_pool_is_refused() -> None:

@@ -1,0 +1,246 @@
+"""Maps and cells: keys and values as the state holds them, ranges, defaults, packing."""
+
+import enum
+from typing import Annotated, Any, TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chain.store import MemoryState
+from contracts.kernel import Cell, Items, Map, Range, Record, Size, record
+from contracts.kernel.codec import INT_MAX, INT_MIN
+from contracts.kernel.meter import Meter, WeightTable
+from contracts.kernel.shape import BadValueError
+from contracts.kernel.state import State
+from contracts.kernel.storage import Table
+from contracts.kernel.types import Address, Int, Text32, Uint
+
+
+class Side(enum.IntEnum):
+    BID = 0
+    ASK = 1
+
+
+@record(version=1)
+class Quote(Record):
+    """Of fixed size."""
+
+    side: Side
+    price: Uint
+    owner: Address
+
+
+@record(version=1)
+class Note(Record):
+    """Of varying size."""
+
+    text: Text32
+
+
+T = TypeVar("T", bound=Table)
+Byte = Annotated[int, Range(0, 255)]
+Tag = Annotated[bytes, Size(2)]
+BookKey = tuple[Byte, Int, Tag]
+
+
+def declared(table: T, state: State | None = None) -> T:
+    """Read the types as a contract's class does, and bind the table."""
+    table.read_types("test.table")
+    return table.bind(state or fresh())
+
+
+def fresh() -> State:
+    return State(MemoryState(), Meter(WeightTable(), 2**62))
+
+
+def book(state: State | None = None) -> Map[BookKey, Uint]:
+    return declared(Map[BookKey, Uint](id=0x10FF, default=0), state)
+
+
+BOOK_KEYS = st.tuples(
+    st.sampled_from((0, 1, 254, 255)),
+    st.sampled_from((INT_MIN, -1, 0, 1, INT_MAX)),
+    st.sampled_from((b"\0\0", b"\0\xff", b"\xff\0", b"\xff\xff")),
+)
+BOOKS = st.dictionaries(BOOK_KEYS, st.integers(1, INT_MAX))
+
+
+def filled(model: dict[BookKey, int]) -> Map[BookKey, Uint]:
+    table = book()
+    for key, value in model.items():
+        table[key] = value
+    return table
+
+
+@given(BOOKS)
+def test_a_tuple_key_orders_by_its_parts_from_left_to_right(model: dict[BookKey, int]) -> None:
+    table = filled(model)
+    assert list(table.items()) == sorted(model.items())
+    assert list(table.items(reverse=True)) == sorted(model.items(), reverse=True)
+    assert table.first() == (min(model.items()) if model else None)
+
+
+@given(BOOKS, BOOK_KEYS, st.integers(0, 3), st.booleans())
+def test_a_range_below_leading_parts_ends_where_they_end(
+    model: dict[BookKey, int], key: BookKey, count: int, reverse: bool
+) -> None:
+    leading = key[:count]
+    inside = sorted((i for i in model.items() if i[0][:count] == leading), reverse=reverse)
+    assert list(filled(model).items(*leading, reverse=reverse)) == inside
+
+
+@given(BOOKS, BOOK_KEYS, BOOK_KEYS, st.integers(0, 2), st.booleans())
+def test_start_is_inside_a_range_and_end_is_not(
+    model: dict[BookKey, int], low: BookKey, high: BookKey, count: int, reverse: bool
+) -> None:
+    leading: tuple[Any, ...] = low[:count]
+    start: Any = low[count]
+    end: Any = high[count]
+    table = filled(model)
+    for first, beyond in ((start, end), (None, end), (start, None)):
+        inside = [
+            (key, value)
+            for key, value in model.items()
+            if key[:count] == leading
+            and (first is None or key[count] >= first)
+            and (beyond is None or key[count] < beyond)
+        ]
+        found = list(table.items(*leading, start=first, end=beyond, reverse=reverse))
+        assert found == sorted(inside, reverse=reverse)
+
+
+def test_a_range_takes_no_more_parts_and_no_bounds_than_a_key_has() -> None:
+    table = book()
+    with pytest.raises(AssertionError):
+        table.bounds(1, 2, b"ab", 3)
+    for bounds in ({"start": 1}, {"end": 1}):
+        with pytest.raises(AssertionError):
+            table.bounds(1, 2, b"ab", **bounds)
+
+
+def test_a_key_is_the_table_id_and_its_fixed_width_parts() -> None:
+    assert book().raw_key((1, -1, b"ab")) == bytes.fromhex("10ff 01 7fffffffffffffff 6162")
+    names = declared(Map[Text32, Uint](id=0x1002, default=0))
+    assert len(names.raw_key("a")) == 2 + 32
+    with pytest.raises(ValueError, match="shorter"):
+        book().raw_key((1, -1))  # type: ignore[arg-type]  # a part is missing
+
+
+@given(st.lists(st.tuples(BOOK_KEYS, st.integers(0, 3))))
+def test_setting_the_default_deletes_the_key(writes: list[tuple[BookKey, int]]) -> None:
+    state = fresh()
+    table, model = book(state), dict[BookKey, int]()
+    for key, value in writes:
+        table[key] = value
+        model[key] = value
+    live = {key: value for key, value in model.items() if value}
+    assert [key for key, _ in state.changes()] == sorted(table.raw_key(k) for k in live)
+    for key in model:
+        assert (key in table) == (key in live)
+        assert table[key] == model[key]
+        del table[key]
+        del table[key]
+        assert table[key] == 0
+    assert state.changes() == []
+
+
+def test_a_value_that_only_equals_the_default_is_not_the_default() -> None:
+    flags = declared(Map[Byte, Uint](id=0x1001, default=1))
+    for almost in (True, 1.0):
+        with pytest.raises(BadValueError):
+            flags[1] = almost  # type: ignore[assignment]  # what a bug might write
+    with pytest.raises(BadValueError):
+        flags[1] = None  # type: ignore[assignment]  # what a bug might write
+    flags[1] = 0
+    assert flags[1] == 0
+    assert 1 in flags
+
+
+def test_null_is_absence() -> None:
+    state = fresh()
+    notes = declared(Map[Byte, Note | None](id=0x1001, default=None), state)
+    notes[1] = Note("x")
+    assert list(notes.items()) == [(1, Note("x"))]
+    notes[1] = None
+    assert notes[1] is None
+    assert state.changes() == []
+
+
+def test_a_cell_holds_one_value_under_its_table_id() -> None:
+    state = fresh()
+    cell = declared(Cell[Side](id=0x1001, default=Side.BID), state)
+    held = [cell.get()]
+    cell.set(Side.ASK)
+    held.append(cell.get())
+    assert held == [Side.BID, Side.ASK]
+    assert type(held[1]) is Side
+    assert state.changes() == [(b"\x10\x01", b"\x01")]
+    cell.set(Side.BID)
+    assert state.changes() == []
+
+
+QUOTES = st.builds(
+    Quote, st.sampled_from(Side), st.integers(0, INT_MAX), st.binary(min_size=20, max_size=20)
+)
+
+
+@given(st.dictionaries(st.tuples(st.integers(0, 3), st.binary(min_size=2, max_size=2)), QUOTES))
+def test_packed_rows_have_one_width_and_are_read_as_columns(
+    model: dict[tuple[int, bytes], Quote],
+) -> None:
+    rows = declared(Map[tuple[Byte, Tag], Quote | None](id=0x1001, default=None, packed=True))
+    for key, quote in model.items():
+        rows[key] = quote
+        assert rows[key] == quote
+    for byte in range(4):
+        inside = [(k, v) for k, v in sorted(model.items()) if k[0] == byte]
+        keys, values, count = rows.scan_raw(byte)
+        assert keys == b"".join(tag for (_, tag), _ in inside)
+        assert values == b"".join(Quote.shape.pack(quote) for _, quote in inside)
+        assert len(values) == count * 30
+        assert rows.scan_raw(byte, skip=1)[0] == b"".join(tag[1:] for (_, tag), _ in inside)
+
+
+def test_only_packed_tables_are_read_as_columns() -> None:
+    with pytest.raises(AssertionError):
+        book().scan_raw(1)
+
+
+def test_values_out_of_range_never_reach_the_state() -> None:
+    state = fresh()
+    table = book(state)
+    for key, value in (((256, 0, b"ab"), 1), ((1, 0, b"a"), 1), ((1, 0, b"ab"), -1)):
+        with pytest.raises(BadValueError):
+            table[key] = value
+    assert state.changes() == []
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (Map[Annotated[bytes, Size(1, 2)], Uint](id=0x1001, default=0), "no fixed-width key form"),
+        (Map[tuple[Byte, Note], Uint](id=0x1001, default=0), "no fixed-width key form"),
+        (Map(id=0x1001, default=0), "needs its types"),
+        (Cell(id=0x1001, default=0), "needs its types"),
+        (Cell[Note | None](id=0x1001, default=None, packed=True), "cannot be packed"),
+        (Cell[Uint](id=0x1001, default=0, packed=True), "cannot be packed"),
+        (Cell[Any](id=0x1001, default=None), "has no shape"),
+        (Cell[Uint](id=0x1001, default=None), "is null"),  # type: ignore[arg-type]  # a mistake
+        (Cell[Uint | None](id=0x1001, default=0), "is null"),
+    ],
+)
+def test_a_declaration_that_cannot_be_stored_is_refused(table: Table, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        table.read_types("test.table")
+
+
+def test_a_default_outside_its_own_range_is_refused() -> None:
+    with pytest.raises(BadValueError):
+        Cell[Annotated[int, Range(1, 2)]](id=0x1001, default=0).read_types("test.table")
+
+
+def test_lists_are_stored_as_tuples() -> None:
+    cell = declared(Cell[Annotated[tuple[Uint, ...], Items(3)]](id=0x1001, default=()))
+    cell.set((1, 2))
+    assert cell.get() == (1, 2)
