@@ -79,6 +79,12 @@ class Clock(Contract, name="clock", number=0x02, lane=Lane.GOVERNANCE):
     @genesis
     def set_up(self, mode: ClockMode, driver: Address | None, start_s: TimeS) -> None:
         """Fix the mode for good; a driven clock starts at `start_s` and obeys `driver`."""
+        if mode is ClockMode.DRIVEN and driver is None:
+            msg = "driver: a driven clock needs the account that advances it"
+            raise ValueError(msg)
+        if mode is ClockMode.HEADER and (driver is not None or start_s != 0):
+            msg = "mode: a clock that follows the headers has no driver and starts at 0"
+            raise ValueError(msg)
         self.mode.set(mode)
         self.driver.set(driver)
         self.driven_s.set(start_s)

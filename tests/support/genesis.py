@@ -59,8 +59,10 @@ def make_genesis(
     held = 3 * POOL_UNRG
     nrg = [NrgAllocation(account_of(people[0]), TOTAL_UNRG - held)]
     pools = [PoolAllocation(name, POOL_UNRG) for name in ("staking", "incentives", "community")]
+    driven = mode is ClockMode.DRIVEN
+    driver = account_of(DRIVER) if driven else None
     sections: dict[str, dict[str, Value]] = {
-        "clock": {"mode": int(mode), "driver": account_of(DRIVER), "start_s": START_S},
+        "clock": {"mode": int(mode), "driver": driver, "start_s": START_S if driven else 0},
         "parameters": {"chain": (chain or parameters()).to_wire()},
         "authorities": {"authorities": [one.to_wire() for one in authorities]},
         "credit": {"allocations": [one.to_wire() for one in credit]},
