@@ -363,11 +363,11 @@ def shape_of(annotation: Any) -> Shape:
         bounds = next((mark for mark in marks if isinstance(mark, Range)), Range(0, _BYTE_MAX))
         return EnumShape(annotation, bounds.low, bounds.high)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004 - tuple[T, ...]
+    if origin is tuple and args[1:] == (Ellipsis,):
         count = _mark(marks, Items, annotation)
         _check_bounds(count.low, count.high)
         return ListShape(shape_of(args[0]), count.low, count.high)
-    if origin in (typing.Union, types.UnionType) and len(args) == 2 and args[1] is type(None):  # noqa: PLR2004
+    if origin in (typing.Union, types.UnionType) and args[1:] == (type(None),):
         return OptionalShape(shape_of(args[0]))
     raise TypeError(f"{annotation} has no shape: use an annotated type of contracts.kernel")
 
@@ -394,6 +394,6 @@ def _said(value: object) -> str:
         return f"integer of {value.bit_length()} bits"
     if value is None or type(value) in (bool, int):
         return str(value)
-    if type(value) in (bytes, str, list, tuple, dict):
-        return f"{type(value).__name__} of length {len(value)}"  # type: ignore[arg-type]
+    if isinstance(value, bytes | str | list | tuple | dict):
+        return f"{type(value).__name__} of length {len(value)}"
     return type(value).__name__
