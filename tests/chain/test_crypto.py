@@ -22,6 +22,7 @@ from chain.crypto import (
     verify,
 )
 from contracts.kernel import address_of, is_registrable_key, sha256
+from contracts.kernel.record import CLAIM_DOMAINS
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "ed25519"
 CHAIN_ID = sha256(b"chain of the tests")
@@ -191,6 +192,10 @@ def test_no_tag_is_a_prefix_of_another() -> None:
         assert not one.value.startswith(other.value)
     for domain in Domain:
         assert domain.value.index(b"\x00") == len(domain.value) - 1
+
+
+def test_every_domain_of_claims_has_a_tag() -> None:
+    assert {*CLAIM_DOMAINS} < {domain.name for domain in Domain}
 
 
 def test_what_is_signed_is_tag_chain_and_hash() -> None:

@@ -366,6 +366,17 @@ def test_a_claim_without_its_parts_is_an_error() -> None:
             signature: Signature
 
 
+@pytest.mark.parametrize("signed_elsewhere", ["TRANSACTION", "PREVOTE", "reading", ""])
+def test_a_claim_is_not_signed_in_a_domain_of_the_chain(signed_elsewhere: str) -> None:
+    with pytest.raises(TypeError, match=f"claim Stray: domain {signed_elsewhere} is none of"):
+
+        @record(version=1)
+        class Stray(Claim):
+            domain: ClassVar[str] = signed_elsewhere
+            public_key: PublicKey
+            signature: Signature
+
+
 # ── Reading the class ──
 
 
