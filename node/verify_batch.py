@@ -13,8 +13,14 @@ def verify_batch(triples: Sequence[Triple]) -> list[bool]:
     return [_verify(*triple) for triple in triples]
 
 
+PUBLIC_KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+
+
 def _verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    # The same call as `chain.crypto.verify`; a test compares the two on the same vectors.
+    # The same verdict as `chain.crypto.verify`; a test compares the two on the same vectors.
+    if len(public_key) != PUBLIC_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
     try:
         crypto_sign_open(signature + message, public_key)
     except CryptoError:

@@ -36,7 +36,20 @@ async def test_every_message_gets_the_verdict_of_the_chains_own_function(
     await pool.verify(batch)
     assert verdicts.unknown(batch) == []
     assert [verdicts.verdict(one) for one in batch] == [i % 3 != 0 for i in range(len(batch))]
-    assert verify_batch(batch[:20]) == [verify(*one) for one in batch[:20]]
+
+
+def test_a_worker_judges_as_the_chain_does_also_sizes_that_do_not_fit() -> None:
+    key, message, signature = signed(1)
+    odd = [
+        (key, signature + message, b""),
+        (key, signature[-1:] + message, signature[:-1]),
+        (key[:-1], message, signature),
+        (key + b"\0", message, signature),
+        (bytes(32), message, signature),
+        (key, message, bytes(64)),
+    ]
+    batch = [*odd, (key, message, signature)]
+    assert verify_batch(batch) == [verify(*one) for one in batch] == [False] * len(odd) + [True]
 
 
 async def test_a_killed_worker_costs_no_verdict(
