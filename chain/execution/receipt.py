@@ -87,7 +87,7 @@ class Receipt:
             raise BadValueError(msg)
         return cls(
             _HASH.from_wire(id_),
-            _UINT.from_wire(mode),
+            _MODE.from_wire(mode),
             tuple(_result(item) for item in results),
             _UINT.from_wire(weight),
             _UTHB.from_wire(fee_uthb),
@@ -96,6 +96,7 @@ class Receipt:
 
 
 _VERSION: Final = shape_of(Annotated[int, Range(RECEIPT_VERSION, RECEIPT_VERSION)])
+_MODE: Final = shape_of(Annotated[int, Range(0, 1)])
 _HASH: Final = shape_of(Hash32)
 _UINT: Final = shape_of(Uint)
 _UTHB: Final = shape_of(Uthb)

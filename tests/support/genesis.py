@@ -25,7 +25,7 @@ def validator_names(count: int) -> tuple[str, ...]:
     return tuple(f"validator {i}" for i in range(count))
 
 
-def parameters(**overrides: Value) -> ChainParameters:
+def parameters(**overrides: object) -> ChainParameters:
     """Return chain parameters with small fees; `overrides` replace fields."""
     values: dict[str, object] = {
         "execution_version": 1,

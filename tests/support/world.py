@@ -4,7 +4,7 @@
 nonce and the fee has changed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
@@ -98,20 +98,24 @@ class World:
         signed = sign_transaction(transaction, [seed_of(name) for name in names])
         return prepare(signed, self.registry.catalogue)
 
+    def execution(self) -> BlockExecution:
+        """Return the next block's execution, not begun."""
+        context = BlockContext(
+            self.genesis.chain_id, self.height + 1, self.time_ms + BLOCK_MS, self.parent
+        )
+        return BlockExecution(self.state, context, self.judge, self.registry)
+
     def block(
         self, *transactions: PreparedTransaction, signers: tuple[bytes, ...] = ()
     ) -> BlockResult:
         """Execute one block; raises `NotIncludableError` if a transaction cannot be in it."""
-        context = BlockContext(
-            self.genesis.chain_id, self.height + 1, self.time_ms + BLOCK_MS, self.parent
-        )
-        execution = BlockExecution(self.state, context, self.judge, self.registry)
+        execution = self.execution()
         execution.begin(signers)
         for transaction in transactions:
             execution.apply(transaction)
         result = execution.finish()
         self.state.write(result.changes)
-        self.height, self.time_ms = context.height, context.time_ms
+        self.height, self.time_ms = self.height + 1, self.time_ms + BLOCK_MS
         self.parent = sha256(self.parent)
         return result
 
@@ -149,14 +153,22 @@ class World:
         return result
 
     def not_includable(
-        self, error: type[NotIncludableError], prepared: PreparedTransaction
+        self,
+        error: type[NotIncludableError],
+        prepared: PreparedTransaction,
+        after: Sequence[PreparedTransaction] = (),
     ) -> NotIncludableError:
-        """Try a transaction that no block may hold; the state must stay as it is."""
-        before = dict(self.state.scan(b"", b"\xff" * 64))
+        """Try a transaction that this block may not hold; the block must be as if it were not."""
+        with_it, without = self.execution(), self.execution()
+        for execution in (with_it, without):
+            execution.begin(())
+            for transaction in after:
+                execution.apply(transaction)
         with pytest.raises(NotIncludableError) as caught:
-            self.block(prepared)
+            with_it.apply(prepared)
         assert type(caught.value) is error, caught.value
-        assert dict(self.state.scan(b"", b"\xff" * 64)) == before
+        assert with_it.weight_left == without.weight_left
+        assert with_it.finish() == without.finish()
         return caught.value
 
     def advance(self, to_s: int) -> None:
