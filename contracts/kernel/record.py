@@ -88,7 +88,7 @@ class Claim(Record):
 class RecordShape(Shape):
     """The shape of one record class."""
 
-    __slots__ = ("_checks", "_getter", "_plains", "_struct", "cls", "fields", "has_claims",
+    __slots__ = ("_checks", "_flat", "_getter", "_plains", "_struct", "cls", "fields", "has_claims",
                  "loads_as_is", "names", "pack_format", "version")  # fmt: skip
 
     def __init__(self, cls: type[Record], version: int) -> None:
@@ -110,7 +110,8 @@ class RecordShape(Shape):
             self._struct = struct.Struct(">B" + "".join(f for f in formats if f))
         self._getter = _tuple_getter(self.names)
         self._checks = tuple(f.from_wire for f in self.fields)
-        self._plains = tuple(f.to_wire for f in self.fields)
+        self._plains = tuple(f.plain_converter() for f in self.fields)
+        self._flat = all(f.loads_as_is for f in self.fields)
 
     def from_wire(self, value: Value) -> Any:
         if type(value) is not list and type(value) is not tuple:
@@ -129,6 +130,8 @@ class RecordShape(Shape):
 
     def load(self, value: Any) -> Any:
         assert value[0] == self.version, f"stored {self.cls.__name__} has version {value[0]}"
+        if self._flat:
+            return self.cls(*value[1:])
         items = zip(self.fields, value[1:], strict=True)
         return self.cls(*[v if f.loads_as_is else f.load(v) for f, v in items])
 
@@ -155,13 +158,16 @@ class RecordShape(Shape):
         return self.load(self._struct.unpack(data))
 
     def _each(self, converters: tuple[Callable[[Any], Any], ...], values: Any) -> list[Any]:
-        out: list[Any] = []
         try:
-            for convert, value in zip(converters, values, strict=True):
-                out.append(convert(value))
-        except BadValueError as error:
-            raise error.under(self.names[len(out)]) from None
-        return out
+            return [convert(value) for convert, value in zip(converters, values, strict=True)]
+        except BadValueError:
+            # The fast way does not know its place; the slow one finds it again.
+            for name, convert, value in zip(self.names, converters, values, strict=True):
+                try:
+                    convert(value)
+                except BadValueError as error:
+                    raise error.under(name) from None
+            raise
 
 
 T = TypeVar("T", bound=Record)

@@ -20,7 +20,7 @@ import re
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -101,6 +101,10 @@ class Shape(ABC):
     def to_wire(self, value: Any) -> Value:
         """Return the plain value, or raise `BadValueError`."""
         return self.from_wire(value)  # type: ignore[no-any-return]  # scalars are their own wire form
+
+    def plain_converter(self) -> Callable[[Any], Value]:
+        """Return the function behind `to_wire`, without the step in between for scalars."""
+        return self.from_wire if type(self).to_wire is Shape.to_wire else self.to_wire
 
     def load(self, value: Any) -> Any:
         """Return the typed value of trusted plain data."""
