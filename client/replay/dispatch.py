@@ -97,9 +97,10 @@ def best_dispatch(week: Week, values: Values | None = None) -> Dispatch:
     cost[:quarters] = v.retail_per_wh
     cost[quarters : 2 * quarters] = -v.feed_in_per_wh
     equal = matrix.tocsc()
-    solved = linprog(
+    # HiGHS takes sparse matrices; the stubs do not say so.
+    solved = linprog(  # type: ignore[call-overload]  # as said above
         cost,
-        A_eq=equal,  # type: ignore[arg-type]  # HiGHS takes sparse matrices, the stubs do not say so
+        A_eq=equal,
         b_eq=np.concatenate(right),
         bounds=bounds,
         method="highs",
