@@ -6,11 +6,11 @@ never depends on what happens to be cached. (PROTOCOL §4, signed claims.)
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from chain.crypto import verify
 
-VERDICTS_MAX = 200_000
+VERDICTS_MAX: Final = 200_000
 
 
 class SignedMessage(NamedTuple):
@@ -33,6 +33,7 @@ class Verdicts:
 
     def __init__(self, limit: int = VERDICTS_MAX) -> None:
         """Start empty."""
+        assert limit > 0, "a cache holds at least one verdict"
         self._limit = limit
         self._known: dict[SignedMessage, bool] = {}
 
@@ -46,10 +47,14 @@ class Verdicts:
 
     def keep(self, signed: SignedMessage, *, verdict: bool) -> None:
         """Store a verdict that a worker found."""
-        while len(self._known) >= self._limit:
+        if signed not in self._known and len(self._known) >= self._limit:
             del self._known[next(iter(self._known))]
         self._known[signed] = verdict
 
+    def __len__(self) -> int:
+        """Return how many verdicts are known."""
+        return len(self._known)
+
     def unknown(self, batch: Iterable[SignedMessage]) -> list[SignedMessage]:
-        """Return those of `batch` that have no verdict yet."""
-        return [signed for signed in batch if signed not in self._known]
+        """Return those of `batch` that have no verdict yet, each once."""
+        return [signed for signed in dict.fromkeys(batch) if signed not in self._known]
