@@ -218,6 +218,19 @@ def test_an_item_cannot_be_hidden_in_a_hash() -> None:
     assert said == trie.prove_range(version, *ALL, len(keys) - 1, items.__getitem__)
 
 
+def test_no_item_can_be_left_out_before_the_first_shown() -> None:
+    """Asked from a key on, what is left of it is but hashes; asked from further left, it is not."""
+    items, _ = example()
+    trie, version = Trie.from_sorted(sorted(items.items()))
+    keys = sorted(items)
+    honest = trie.prove_range(version, keys[2], b"\xff", 100, items.__getitem__)
+    assert honest.before is None
+    assert honest.left_hashes
+    for start in (b"\x00", keys[0], keys[1], keys[1] + b"\0"):
+        with pytest.raises(ProofError, match="before the first item are not shown"):
+            verify_range(version.root_hash, start, b"\xff", replace(honest, start=start))
+
+
 def test_an_outer_subtree_has_one_hash_and_not_two() -> None:
     """Two hashes below one node are that node's hash: one proof a question, not many."""
     items = {bytes([number]): b"v" for number in range(0, 256, 32)}
