@@ -20,7 +20,6 @@ constructor; `contracts/registry.py` wires them. Undecorated methods are for oth
 
 import enum
 import inspect
-import sys
 import types
 import typing
 from collections.abc import Callable
@@ -135,7 +134,7 @@ class Contract:
         if len(spec.of_kind(Kind.GENESIS)) > 1:
             msg = f"{name} has more than one genesis method"
             raise TypeError(msg)
-        for module in (sys.modules[cls.__module__], *vocabulary):
+        for module in (_module_of(cls), *vocabulary):
             _read_vocabulary(spec, module)
         cls.spec = spec
 
@@ -216,6 +215,12 @@ def _read_table(spec: ContractSpec, attribute: str, table: Table) -> None:
         raise TypeError(msg)
     table.read_types(name)
     spec.tables[attribute] = table
+
+
+def _module_of(cls: type[Contract]) -> types.ModuleType:
+    module = inspect.getmodule(cls)
+    assert module is not None, f"{cls.__name__} is defined in no module"
+    return module
 
 
 def _read_method(name: str, function: Callable[..., Any], lane: Lane) -> Method:

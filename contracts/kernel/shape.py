@@ -132,7 +132,6 @@ class IntShape(Shape):
     unit: str = ""
 
     def __post_init__(self) -> None:
-        """Derive the key width from the bounds."""
         if not INT_MIN <= self.low <= self.high <= INT_MAX:
             raise TypeError(f"{self} does not fit 64 bits")
         span = self.high if self.low >= 0 else self.high - INT_MIN
@@ -186,7 +185,6 @@ class BytesShape(Shape):
     unit: str = ""
 
     def __post_init__(self) -> None:
-        """One size only makes it fit for keys and packing."""
         if self.low == self.high:
             object.__setattr__(self, "key_size", self.low)
             object.__setattr__(self, "pack_format", f"{self.low}s")
@@ -283,7 +281,6 @@ class OptionalShape(Shape):
     inner: Shape
 
     def __post_init__(self) -> None:
-        """Take over what the inner shape says of loading and claims."""
         object.__setattr__(self, "loads_as_is", self.inner.loads_as_is)
         object.__setattr__(self, "has_claims", self.inner.has_claims)
 
@@ -311,7 +308,6 @@ class ListShape(Shape):
     loads_as_is = False
 
     def __post_init__(self) -> None:
-        """Take over what the inner shape says of claims."""
         object.__setattr__(self, "has_claims", self.inner.has_claims)
 
     def from_wire(self, value: Value) -> tuple[Any, ...]:
@@ -328,7 +324,7 @@ class ListShape(Shape):
             for item in value:
                 yield from self.inner.claims(item)
 
-    def _each(self, value: Any, convert: typing.Callable[[Any], Any]) -> list[Any]:
+    def _each(self, value: Any, convert: Callable[[Any], Any]) -> list[Any]:
         if type(value) is not list and type(value) is not tuple:
             raise BadValueError(f"{_said(value)} is not an array")
         if not self.low <= len(value) <= self.high:

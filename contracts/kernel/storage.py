@@ -185,7 +185,7 @@ class Map(Table, Generic[K, V]):
             assert size is not None
             parts.append(shape.from_key(raw[position : position + size]))
             position += size
-        return parts[0] if self._single else tuple(parts)  # type: ignore[return-value]
+        return parts[0] if self._single else tuple(parts)  # type: ignore[return-value]  # K says which
 
 
 class Cell(Table, Generic[V]):
