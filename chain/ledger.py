@@ -5,9 +5,9 @@ state and the block alone, and commits the one that was decided. Candidates of o
 sibling versions of their parent; the losers are dropped at commit. (PROTOCOL §2–4.)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from chain.block import (
     ZERO_HASH,
@@ -16,47 +16,66 @@ from chain.block import (
     Header,
     InvalidBlockError,
 )
-from chain.execution.executor import BlockContext, BlockExecution, BlockResult
+from chain.execution.executor import UNLIMITED, BlockContext, BlockExecution, BlockResult
 from chain.genesis import EMPTY_BODY, Genesis, run_genesis
 from chain.merkle import merkle_root
 from chain.mmr import Mmr
 from chain.refusals import BlockFull, NotIncludableError
 from chain.store import CommitBatch, Store, StoredBlock
+from chain.tip import Tip
 from chain.transaction import PreparedTransaction, decode_transaction, prepare
 from chain.trie.trie import Trie
 from chain.trie.versions import Version
-from chain.validators import ValidatorSet
+from chain.validators import Validator, ValidatorSet
+from chain.validity import BODY_RESERVE_BYTES, check_body, check_certificate, check_header
 from chain.verdicts import Judge, SignedMessage
-from chain.votes import Certificate, InvalidTallyError, Step
-from contracts.governance.parameters import ChainParameters
+from chain.votes import Certificate
+from contracts.kernel import Host
+from contracts.kernel.meter import Meter, WeightTable
+from contracts.kernel.state import State
+from contracts.registry import Registry
 
 STATE_START: Final = b"\0"
 STATE_END: Final = b"\xff" * 33
 CANDIDATES_MAX: Final = 64
-# What a body may hold beside its transactions: certificate, evidence, array heads.
-BODY_RESERVE_BYTES: Final = 128 * 2**10
 
 Preparer = Callable[[bytes], PreparedTransaction]
 Refused = tuple[PreparedTransaction, NotIncludableError]
 
 
-@dataclass(frozen=True)
-class Tip:
-    """The last committed block and what is in force for the next."""
+class BlockSource(Protocol):
+    """Where a proposal's transactions come from, in order; the mempool's `Proposal` is one."""
 
-    header: Header
-    block_id: bytes
-    certificate: Certificate | None
-    validators: ValidatorSet
-    next_validators: ValidatorSet
-    parameters: ChainParameters
-    history: Mmr
-    version: Version
+    def __iter__(self) -> Iterator[PreparedTransaction]:
+        """Give the transactions."""
 
-    @property
-    def height(self) -> int:
-        """Return the height of the last committed block."""
-        return self.header.height
+    def spent(self, weight: int) -> None:
+        """Take note of what the last transaction weighed."""
+
+    def failed(self) -> None:
+        """Take note that the last transaction cannot be in the block."""
+
+
+class ForeignChainError(Exception):
+    """The stored chain began with another genesis."""
+
+    def __init__(self, expected: bytes, got: bytes) -> None:
+        """Say both chain ids."""
+        super().__init__(
+            f"the data folder holds chain {got.hex()}, but the genesis makes {expected.hex()}; "
+            "use the genesis of that chain, or another data folder"
+        )
+
+
+class CorruptStateError(Exception):
+    """What is stored does not hash to what the last header says."""
+
+    def __init__(self, what: str, height: int, expected: bytes, got: bytes) -> None:
+        """Say the place and both hashes."""
+        super().__init__(
+            f"{what} at height {height} is {got.hex()}, the header says {expected.hex()}; "
+            "the database is damaged: restore a backup or sync again"
+        )
 
 
 @dataclass(frozen=True)
@@ -106,12 +125,48 @@ class Ledger:
         )
         return cls(store, trie, tip, judge)
 
+    @classmethod
+    def reopen(cls, genesis: Genesis, store: Store, judge: Judge) -> "Ledger":
+        """Continue a stored chain, having checked its whole state against the last header.
+
+        Raises `ForeignChainError` or `CorruptStateError`; both say what to do. About 6 µs a key.
+        """
+        height = store.tip_height()
+        assert height is not None, "a new chain is made by `create`"
+        block = store.block(height)
+        assert block is not None, "the tip is stored"
+        header = block.header
+        if header.chain_id != genesis.chain_id:
+            raise ForeignChainError(genesis.chain_id, header.chain_id)
+        trie, version = Trie.from_sorted(store.scan(STATE_START, STATE_END))
+        if version.root_hash != header.state_root:
+            raise CorruptStateError("state root", height, header.state_root, version.root_hash)
+        history = Mmr.load(store.history_node, height)
+        if history.history_root != header.history_root:
+            raise CorruptStateError(
+                "history root", height, header.history_root, history.history_root
+            )
+        registry = Registry(Host(State(store, Meter(WeightTable(), UNLIMITED))))
+        members = ValidatorSet.of(Validator(*one) for one in registry.authorities.validators())
+        if members.hash != header.validators_hash:
+            raise CorruptStateError("validator set", height, header.validators_hash, members.hash)
+        tip = Tip(
+            header, block.block_id, block.certificate, members, members,
+            registry.parameters.in_force(), history, version,
+        )  # fmt: skip
+        return cls(store, trie, tip, judge)
+
+    @property
+    def trie(self) -> Trie:
+        """Return the trie, for whoever pins versions to prove from them."""
+        return self._trie
+
     def build(
         self,
         time_ms: int,
         proposer: bytes,
         parent_certificate: Certificate | None,
-        transactions: Iterable[PreparedTransaction],
+        transactions: BlockSource,
     ) -> tuple[Block, list[Refused]]:
         """Build and execute a proposal; returns it with the transactions that cannot be in it.
 
@@ -129,13 +184,15 @@ class Ledger:
             if len(taken) == parameters.block_transactions_max:
                 break
             try:
-                execution.apply(prepared)
+                receipt = execution.apply(prepared)
             except BlockFull:
                 break
             except NotIncludableError as error:
                 size -= len(prepared.signed.raw)
+                transactions.failed()
                 refused.append((prepared, error))
                 continue
+            transactions.spent(receipt.weight)
             taken.append(prepared)
         result = execution.finish()
         body = Body(parent_certificate, tuple(p.signed.raw for p in taken), ())
@@ -146,8 +203,10 @@ class Ledger:
         """Check a block against every rule of the chain; raises `InvalidBlockError`."""
         if block.id in self._candidates:
             return
-        self._check_header(block)
-        prepared = self._check_body(block)
+        check_header(block, self.tip)
+        check_certificate(block.body.parent_certificate, self.tip, self._verify)
+        check_body(block, self.tip.parameters)
+        prepared = self._prepared(block)
         execution = self._begin(block.header.time_ms, block.body.parent_certificate)
         for position, transaction in enumerate(prepared):
             try:
@@ -250,63 +309,9 @@ class Ledger:
         self._candidates[block.id] = candidate
         return candidate
 
-    def _check_header(self, block: Block) -> None:
-        """Check what needs no execution, cheapest first."""
-        header, tip, body = block.header, self.tip, block.body
-        certificate = body.parent_certificate
-        expected = {
-            "chain_id": tip.header.chain_id,
-            "height": tip.height + 1,
-            "parent_hash": tip.block_id,
-            "validators_hash": tip.next_validators.hash,
-            "params_hash": tip.parameters.hash,
-            "history_root": tip.history.append(tip.block_id)[0].history_root,
-            "parent_certificate_hash": ZERO_HASH if certificate is None else certificate.hash,
-        }
-        for name, value in expected.items():
-            if getattr(header, name) != value:
-                raise InvalidBlockError(name, value, getattr(header, name))
-        if header.time_ms <= tip.header.time_ms:
-            reason = "time_ms does not rise"
-            raise InvalidBlockError(reason, f"> {tip.header.time_ms}", header.time_ms)
-        if header.proposer not in tip.next_validators.index_of:
-            reason = "proposer is no validator"
-            raise InvalidBlockError(reason, "a member of the set", header.proposer)
-        self._check_certificate(certificate)
-
-    def _check_certificate(self, certificate: Certificate | None) -> None:
-        tip = self.tip
-        if tip.height == 0 or certificate is None:
-            if (tip.height == 0) != (certificate is None):
-                reason = "parent certificate"
-                raise InvalidBlockError(reason, "none in block 1, one in every later block")
-            return
-        if (certificate.height, certificate.block_id) != (tip.height, tip.block_id):
-            reason = "parent certificate is of another block"
-            raise InvalidBlockError(reason, tip.block_id, certificate.block_id)
-        try:
-            certificate.verify(Step.PRECOMMIT, tip.header.chain_id, tip.validators, self._verify)
-        except InvalidTallyError as error:
-            reason = "parent certificate"
-            raise InvalidBlockError(reason, "a valid certificate", str(error)) from error
-
-    def _check_body(self, block: Block) -> list[PreparedTransaction]:
-        header, body, parameters = block.header, block.body, self.tip.parameters
-        count = len(body.transactions)
-        if count > parameters.block_transactions_max:
-            reason = "too many transactions"
-            raise InvalidBlockError(reason, f"≤ {parameters.block_transactions_max}", count)
-        size = sum(len(raw) for raw in body.transactions)
-        if size > parameters.block_bytes_max - BODY_RESERVE_BYTES:
-            reason = "transactions are too large"
-            raise InvalidBlockError(reason, f"≤ {parameters.block_bytes_max}", size)
-        if body.evidence:
-            reason = "evidence is not accepted by execution version 1"
-            raise InvalidBlockError(reason, 0, len(body.evidence))
-        if merkle_root(body.transactions) != header.txs_root:
-            raise InvalidBlockError("txs_root", header.txs_root, merkle_root(body.transactions))
+    def _prepared(self, block: Block) -> list[PreparedTransaction]:
         prepared = []
-        for position, raw in enumerate(body.transactions):
+        for position, raw in enumerate(block.body.transactions):
             try:
                 prepared.append(self.preparer(raw))
             except NotIncludableError as error:

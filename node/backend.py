@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from chain.ledger import Tip
 from chain.store import StoredBlock
+from chain.tip import Tip
 from chain.trie.trie import Trie
 from contracts.kernel import Value
 from contracts.kernel.state import Reader

@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 
 from chain.block import Block, Body, Header, InvalidBlockError
+from chain.ledger import CorruptStateError, ForeignChainError, Ledger
 from chain.light import verify_earlier_block, verify_final, verify_receipt, verify_transaction
 from chain.merkle import InclusionProof, merkle_root
 from chain.mmr import prove as prove_history
 from chain.refusals import CannotPayFee, LowNonce
+from chain.verdicts import Verdicts
 from contracts.kernel import Value
-from tests.support.chain import ChainNode
+from tests.support.chain import ChainNode, InOrder
 from tests.support.people import account_of
 
 
@@ -53,9 +55,11 @@ def test_a_proposal_leaves_out_what_cannot_be_included_and_says_why() -> None:
     node.decide(used)
     fresh = node.transfer("alice", 1)
     tip = node.ledger.tip
+    source = InOrder([poor, used, fresh])
     block, refused = node.ledger.build(
-        tip.header.time_ms + 1, account_of("validator 0"), tip.certificate, [poor, used, fresh]
+        tip.header.time_ms + 1, account_of("validator 0"), tip.certificate, source
     )
+    assert (len(source.weights), source.failures) == (1, 2)
     assert block.body.transactions == (fresh.signed.raw,)
     assert [type(error) for _, error in refused] == [CannotPayFee, LowNonce]
 
@@ -176,3 +180,31 @@ def test_transactions_receipts_and_earlier_blocks_are_proven_by_a_header() -> No
         earlier = node.store.block(height)
         assert earlier is not None
         verify_earlier_block(head, height, earlier.block_id, proof)
+
+
+def test_a_reopened_chain_goes_on_as_the_one_that_never_stopped() -> None:
+    one, other = ChainNode(4), ChainNode(4)
+    for nonce in range(3):
+        block = one.decide(one.transfer("alice", nonce))
+        certificate = one.ledger.tip.certificate
+        assert certificate is not None
+        other.follow(block, certificate)
+        other.ledger = Ledger.reopen(other.genesis, other.store, Verdicts())
+        assert other.ledger.tip.header == one.ledger.tip.header
+        assert other.ledger.tip.history == one.ledger.tip.history
+        assert other.ledger.tip.parameters == one.ledger.tip.parameters
+
+
+def test_a_changed_value_is_found_at_reopening() -> None:
+    node = ChainNode()
+    node.decide(node.transfer("alice", 0))
+    key, value = next(iter(node.store.scan(b"\x11", b"\x12")))
+    node.store.write(((key, value[:-1] + bytes([value[-1] ^ 1])),))
+    with pytest.raises(CorruptStateError, match="state root at height 1"):
+        Ledger.reopen(node.genesis, node.store, Verdicts())
+
+
+def test_a_folder_of_another_chain_is_refused() -> None:
+    node = ChainNode(1)
+    with pytest.raises(ForeignChainError, match="another data folder"):
+        Ledger.reopen(ChainNode(4).genesis, node.store, Verdicts())

@@ -1,5 +1,7 @@
 """A chain inside one process: a real ledger in memory whose blocks are made final by real votes."""
 
+from collections.abc import Iterable, Iterator
+
 from chain.block import Block
 from chain.crypto import sign
 from chain.genesis import Genesis
@@ -20,6 +22,24 @@ from tests.support.genesis import make_genesis, validator_names
 from tests.support.people import account_of, seed_of
 
 FEE_MAX_UTHB = 1_000_000
+
+
+class InOrder(Iterator[PreparedTransaction]):
+    """Transactions for a block in a given order; keeps what they weighed."""
+
+    def __init__(self, transactions: Iterable[PreparedTransaction]) -> None:
+        self._left = iter(transactions)
+        self.weights: list[int] = []
+        self.failures = 0
+
+    def __next__(self) -> PreparedTransaction:
+        return next(self._left)
+
+    def spent(self, weight: int) -> None:
+        self.weights.append(weight)
+
+    def failed(self) -> None:
+        self.failures += 1
 
 
 class ChainNode:
@@ -45,7 +65,7 @@ class ChainNode:
         tip = self.ledger.tip
         proposer = tip.next_validators.proposer(tip.height + 1, 0).address
         block, refused = self.ledger.build(
-            tip.header.time_ms + 1_000, proposer, tip.certificate, transactions
+            tip.header.time_ms + 1_000, proposer, tip.certificate, InOrder(transactions)
         )
         assert not refused
         return block
