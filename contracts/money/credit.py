@@ -9,9 +9,8 @@ Each account also keeps the count and the hash-chain head of the events that con
 shows a history that hashes to the head has left nothing out. (PROTOCOL §2, MARKET §10.)
 """
 
-import enum
 from collections.abc import Iterable
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 
 from contracts.kernel import (
     Cell,
@@ -31,22 +30,11 @@ from contracts.kernel import (
     sha256,
 )
 from contracts.kernel.host import EmittedEvent
+from contracts.kernel.ledger import Column, Entry, pool_address
 from contracts.kernel.rounding import floor_div
 from contracts.kernel.types import Address, Hash32, Memo, Uint, Uthb
 
 ALLOCATIONS_MAX: Final = 100_000
-
-
-class Column(enum.IntEnum):
-    """Where an account's credit sits."""
-
-    FREE = 0
-    BID_ESCROW = 1
-    ASK_MARGIN = 2
-    PROCEEDS = 3
-    REDEMPTION = 4
-    DEPOSIT = 5
-    PREMIUM = 6
 
 
 @record(version=1)
@@ -96,14 +84,6 @@ class Allocation(Record):
     amount_uthb: Uthb
 
 
-class Entry(NamedTuple):
-    """One line of a posting: `amount_uthb` is added to a column, or taken from it if negative."""
-
-    account: bytes
-    column: Column
-    amount_uthb: int
-
-
 class InsufficientFunds(Reject):
     """The account has less in this column than the movement takes.
 
@@ -140,11 +120,6 @@ class FeesShared(Event):
 
     each_uthb: Uthb
     signers: Annotated[tuple[Address, ...], Items(64)]
-
-
-def pool_address(name: str) -> bytes:
-    """Return the address of a pool; no key hashes to it."""
-    return sha256(b"gridtokenx pool " + name.encode())[:20]
 
 
 FEE_POOL: Final = pool_address("fees")

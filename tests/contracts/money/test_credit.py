@@ -8,15 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from chain.transaction import Call, Mode
 from contracts.kernel import codec, sha256
 from contracts.kernel.errors import BadArguments
-from contracts.money.credit import (
-    FEE_POOL,
-    Column,
-    CreditTransferred,
-    Entry,
-    InsufficientFunds,
-    ZeroAmount,
-    pool_address,
-)
+from contracts.kernel.ledger import Column, Entry, pool_address
+from contracts.money.credit import FEE_POOL, CreditTransferred, InsufficientFunds, ZeroAmount
 from tests.support.genesis import FUNDS_UTHB, PEOPLE
 from tests.support.people import account_of
 from tests.support.world import FEE_MAX_UTHB, World
