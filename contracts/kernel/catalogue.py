@@ -31,13 +31,13 @@ class Catalogue:
         if not len(specs) == len(by_name) == len(by_number):
             msg = f"contracts share a name or a number: {[(s.name, s.number) for s in specs]}"
             raise TypeError(msg)
-        codes: dict[type[Reject], int] = {reject: reject.code for reject in KERNEL_REJECTS}
+        codes: dict[type[Reject], int] = {one: one.receipt_code() for one in KERNEL_REJECTS}
         for spec in specs:
-            for code, reject in spec.rejects.items():
+            for reject in spec.rejects.values():
                 if reject in codes:
                     msg = f"{reject.__name__} of {spec.name} already belongs to another contract"
                     raise TypeError(msg)
-                codes[reject] = spec.number << 8 | code
+                codes[reject] = reject.receipt_code()
         rejects = {code: reject for reject, code in codes.items()}
         return cls(
             specs, MappingProxyType(by_name), MappingProxyType(rejects), MappingProxyType(codes)

@@ -288,3 +288,4 @@ def _read_reject(spec: ContractSpec, reject: type[Reject]) -> None:
     if spec.rejects.setdefault(code, reject) is not reject:
         msg = f"{spec.name}: code {code} of {reject.__name__} is taken"
         raise TypeError(msg)
+    reject.contract_number = spec.number

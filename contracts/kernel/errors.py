@@ -25,11 +25,17 @@ class Reject(Exception):
     """
 
     code: ClassVar[int]
+    contract_number: ClassVar[int] = 0  # set when the contract's class is made
 
     def __init__(self, **values: Value) -> None:
         """Keep the values that explain the refusal; they become part of the receipt."""
         super().__init__(values)
         self.values = values
+
+    @classmethod
+    def receipt_code(cls) -> int:
+        """Return the code by which receipts, and results of lists, name this refusal."""
+        return cls.contract_number << 8 | cls.code
 
 
 class BadArguments(Reject):

@@ -357,6 +357,7 @@ def test_a_catalogue_finds_calls_and_refusals() -> None:
     assert catalogue.code_by_reject[Taken] == 0x7E01
     assert catalogue.reject_by_code[0x7E01] is Taken
     assert catalogue.code_by_reject[BadArguments] == 1
+    assert (Taken.receipt_code(), BadArguments.receipt_code()) == (0x7E01, 1)
 
 
 @pytest.mark.parametrize("domain", ["TRANSACTION", "PREVOTE", "READINGS", ""])
