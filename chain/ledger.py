@@ -89,6 +89,18 @@ class Candidate:
     history_nodes: tuple[tuple[int, bytes], ...]
     transaction_ids: tuple[bytes, ...]
 
+    def stored(self, certificate: Certificate) -> StoredBlock:
+        """Return what is kept of the block once this certificate made it final."""
+        return StoredBlock(
+            self.block.header,
+            self.block.body,
+            self.block.id,
+            certificate,
+            tuple(receipt.encode() for receipt in self.result.receipts),
+            self.result.events,
+            self.transaction_ids,
+        )
+
 
 class Ledger:
     """One node's chain; a single thread owns it."""
@@ -232,15 +244,7 @@ class Ledger:
         candidate = self._candidates[block_id]
         assert certificate.block_id == block_id, "the certificate is of another block"
         block, result = candidate.block, candidate.result
-        stored = StoredBlock(
-            block.header,
-            block.body,
-            block_id,
-            certificate,
-            tuple(receipt.encode() for receipt in result.receipts),
-            result.events,
-            candidate.transaction_ids,
-        )
+        stored = candidate.stored(certificate)
         self._store.commit(CommitBatch(stored, result.changes, candidate.history_nodes))
         old = self.tip.version
         for other in [other for other in self._candidates if other != block_id]:

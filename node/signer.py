@@ -23,6 +23,7 @@ from chain.consensus.log import (
     last_signed,
     read_frames,
 )
+from chain.consensus.messages import StatusClaim, claim_message
 from chain.consensus.statement import Statement
 from chain.crypto import public_key_of, sign
 from client.files import sync_folder, write_whole
@@ -92,6 +93,11 @@ class Signer:
             raise SignerError(msg)
         self._guard.note(statement)
         return sign(self._seed, statement.message(self._chain_id))
+
+    def claim(self, account: bytes, height: int, nonce: bytes) -> StatusClaim:
+        """Sign our undecided height for a validator that lost its log."""
+        signature = sign(self._seed, claim_message(self._chain_id, height, nonce))
+        return StatusClaim(height, nonce, account, signature)
 
     def persist(self, record: LogRecord) -> None:
         """Append a record, synced; then renew the last-signed file if the record is signed."""
