@@ -84,7 +84,7 @@ class DivergedError(Exception):
 class ConsensusMachine(Protocol):
     """The pure machine, as the engine drives it."""
 
-    def handle(self, input_: Input, now_ms: int) -> list[Effect]:
+    def handle(self, event: Input, now_ms: int) -> list[Effect]:
         """Take one input at a local time; return what to do."""
 
 

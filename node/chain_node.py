@@ -1,0 +1,112 @@
+"""Composition: one node's parts over its folders, wired and opened in the right order.
+
+Order matters: the lock before the database, the database before the ledger, and the ledger's check
+of the whole state before anything is signed.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from chain.consensus.machine import Machine
+from chain.genesis import Genesis
+from chain.ledger import Ledger
+from chain.mempool import Mempool, MempoolLimits
+from chain.validators import Validator
+from chain.verdicts import Verdicts
+from node.engine import Alone, Engine, Outbox, Parts
+from node.home import Home
+from node.intake import Intake
+from node.leveldb import LevelStore
+from node.publish import CachedReader, TipAccounts
+from node.signer import Signer
+from node.workers import SignatureWorkers
+
+NONCE_BYTES: Final = 32
+NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class ChainNode:
+    """A node's running parts."""
+
+    engine: Engine
+    intake: Intake
+    ledger: Ledger
+    machine: Machine
+    chain_id: bytes
+
+
+def wall_clock_ms() -> int:
+    """Return milliseconds since the epoch, UTC."""
+    return time.time_ns() // NS_PER_MS
+
+
+@contextmanager
+def open_node(
+    home: Home,
+    genesis: Genesis,
+    *,
+    account: bytes,
+    consensus_seed: bytes,
+    workers: int,
+    limits: MempoolLimits | None = None,
+    outbox: Outbox | None = None,
+) -> Iterator[ChainNode]:
+    """Open a validator's chain and give its parts; closes everything in reverse order.
+
+    Raises `HomeError`, `StorageError`, `ForeignChainError`, `CorruptStateError` or `SignerError`.
+    """
+    verdicts = Verdicts()
+    with ExitStack() as opened:
+        opened.enter_context(home.locked())
+        store = LevelStore(home.database)
+        opened.callback(store.close)
+        if store.tip_height() is None:
+            ledger = Ledger.create(genesis, store, verdicts)
+        else:
+            ledger = Ledger.reopen(genesis, store, verdicts)
+        signer = Signer(consensus_seed, genesis.chain_id, home.signer_paths(genesis.chain_id,
+                        consensus_seed))  # fmt: skip
+        opened.callback(signer.close)
+        pool = opened.enter_context(SignatureWorkers(verdicts, workers))
+        reader = CachedReader(store.snapshot())
+        mempool = Mempool(
+            TipAccounts(reader), ledger.tip.parameters, ledger.tip.height, verdicts, limits
+        )
+        machine = Machine(
+            genesis.chain_id,
+            Validator(account, signer.public_key),
+            signer.recovered,
+            secrets.token_bytes(NONCE_BYTES),
+        )
+        engine = Engine(
+            Parts(
+                machine=machine,
+                ledger=ledger,
+                store=store,
+                signer=signer,
+                mempool=mempool,
+                accounts=reader,
+                outbox=outbox or Alone(),
+                clock_ms=wall_clock_ms,
+                account=account,
+            )
+        )
+        intake = Intake(genesis.chain_id, mempool, pool, engine.wake)
+        yield ChainNode(engine, intake, ledger, machine, genesis.chain_id)
+
+
+def make_signer(home: Home, chain_id: bytes, consensus_seed: bytes) -> None:
+    """Make the log and last-signed file of a new consensus key; raises `SignerError`."""
+    paths = home.signer_paths(chain_id, consensus_seed)
+    Signer.create(consensus_seed, chain_id, paths).close()
+
+
+def genesis_of(path: Path) -> Genesis:
+    """Read `genesis.json`; raises `InvalidGenesisError`."""
+    return Genesis.from_json(path.read_text())
