@@ -56,18 +56,17 @@ def neighbourhood(pool: Pool, root: int, key: bytes) -> Neighbourhood:
     bit = first_difference(key, found)
     if bit == NO_DIFFERENCE:
         return Neighbourhood(None, Way(turns, node), None)
-    if bit != IS_PREFIX:
-        is_greater = bit_of(key, bit) != 0
-        bit += 1
-    else:
-        # Of a beginning and what it begins, the beginning is smaller. All leaves that `key` begins
-        # are below the first node at or behind its end; the key that begins `key` stands alone.
+    if bit == IS_PREFIX:
+        # Of a beginning and what it begins, the beginning is smaller. If `key` is the beginning, of
+        # however many keys, then the way has led to the first of them: behind its end it turned
+        # left. If it is the longer one, then the other stands alone. Either way, no step back.
         is_greater = len(key) > len(found)
-        bit = 8 * len(key)
-    # Go back to the node below which all leaves are on the same side of `key`.
-    while turns and turns[-1][0][0] >= bit:
-        turns.pop()
-        node = side_node(*turns[-1]) if turns else root
+    else:
+        is_greater = bit_of(key, bit) != 0
+        # Go back to the node below which all leaves differ from `key` in that bit.
+        while turns and turns[-1][0][0] > bit:
+            turns.pop()
+            node = side_node(*turns[-1]) if turns else root
     if is_greater:
         before = _outermost(pool, turns, node, RIGHT)
         return Neighbourhood(before, None, _beside(pool, turns, RIGHT))

@@ -174,6 +174,20 @@ def test_an_absence_needs_adjacent_neighbours_and_the_outermost_at_the_ends() ->
     assert accepted == [(None, 0), (7, 8), (20, 21), (len(keys) - 1, None)]
 
 
+def test_neighbours_that_have_changed_sides_are_refused() -> None:
+    """In a tree out of order, the smaller key may stand on the right."""
+    a, b = (
+        sha256(b"\x00\x01" + key + b"\x20" + sha256(b"v").digest()).digest() for key in (b"a", b"c")
+    )
+    root = sha256(b"\x01" + b + a).digest()
+    smaller = Existence(b"a", b"v", (Step.from_right(b),))
+    greater = Existence(b"c", b"v", (Step.from_left(a),))
+    verify_existence(root, b"a", b"v", smaller)
+    verify_existence(root, b"c", b"v", greater)
+    with pytest.raises(ProofError, match="left and right"):
+        verify_absence(root, b"b", Absence(b"b", smaller, greater))
+
+
 def test_an_absence_of_an_existing_key_is_refused() -> None:
     items, _ = example()
     trie, version = Trie.from_sorted(sorted(items.items()))

@@ -140,6 +140,20 @@ class VersionsMachine(RuleBasedStateMachine):
         assert in_use(self.pool) == reached
 
     @invariant()
+    def superseded_nodes_are_those_that_the_next_kept_version_does_without(self) -> None:
+        self.trie.reclaim()
+        needed = self._needed()
+        count = 0
+        for version in needed:
+            above = self.parents[version]
+            while above is not None and above not in needed:
+                above = self.parents[above]
+            if above is not None:
+                given_up = reachable(self.pool, above.root) - reachable(self.pool, version.root)
+                count += len(given_up)
+        assert self.trie.superseded_nodes == count
+
+    @invariant()
     def nothing_is_free_twice(self) -> None:
         assert len(set(self.pool.free)) == len(self.pool.free)
         assert all(len(set(free)) == len(free) for free in self.pool.free_keys)
