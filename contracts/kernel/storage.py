@@ -13,6 +13,7 @@ width. Setting the default deletes the key: absence and the default are the same
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Generic, Self, TypeVar
 
 from contracts.kernel import codec
@@ -164,16 +165,21 @@ class Map(Table, Generic[K, V]):
         """Return the first pair below the leading parts, or None."""
         return next(self.items(*leading), None)
 
-    def scan_raw(self, *leading: Any, skip: int = 0) -> tuple[bytes, bytes, int]:  # noqa: ANN401
+    def scan_raw(
+        self,
+        *leading: Any,  # noqa: ANN401 - the parts have the types of the key
+        skip: int = 0,
+        limit: int | None = None,
+    ) -> tuple[bytes, bytes, int]:
         """Return all keys and all values below the leading parts, each joined, and their count.
 
         For whole-range work by numpy on packed tables. The first `skip` bytes of what follows the
-        leading parts stay out of the keys.
+        leading parts stay out of the keys. `limit` ends the range after so many keys.
         """
         assert self.packed, f"{self.name} is not packed"
         low, high = self.bounds(*leading)
         cut = len(low) + skip
-        pairs = list(self._state.scan(low, high))
+        pairs = list(islice(self._state.scan(low, high), limit))
         keys = b"".join([key[cut:] for key, _ in pairs])
         return keys, b"".join([value for _, value in pairs]), len(pairs)
 

@@ -200,6 +200,10 @@ def test_packed_rows_have_one_width_and_are_read_as_columns(
         assert values == b"".join(Quote.shape.pack(quote) for _, quote in inside)
         assert len(values) == count * 30
         assert rows.scan_raw(byte, skip=1)[0] == b"".join(tag[1:] for (_, tag), _ in inside)
+        for limit in (0, 1, count, count + 1):
+            some_keys, some_values, some = rows.scan_raw(byte, limit=limit)
+            assert some == min(limit, count)
+            assert (some_keys, some_values) == (keys[: 2 * some], values[: 30 * some])
 
 
 def test_only_packed_tables_are_read_as_columns() -> None:
