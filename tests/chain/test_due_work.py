@@ -7,14 +7,14 @@ from chain.execution.executor import UNITS_MAX, BlockExecution, BlockResult
 from chain.execution.receipt import Outcome, Receipt
 from chain.refusals import BlockFull
 from chain.transaction import Call
-from contracts.governance.parameters import ChainParameters
-from contracts.kernel import Value, codec, sha256
+from contracts.kernel import codec, sha256
 from contracts.kernel.errors import FATAL
 from contracts.kernel.meter import WeightTable
 from contracts.kernel.schedule import ClockKind, Work
 from contracts.money.credit import FEE_POOL
-from tests.support.genesis import DRIVER, START_S, make_genesis, parameters
-from tests.support.lab import BUGS, FATAL_FAULTS, SECRET, Fault, LabRegistry
+from tests.support.genesis import DRIVER, START_S, parameters
+from tests.support.lab import BUGS, FATAL_FAULTS, SECRET, Fault
+from tests.support.lab_world import lab, lab_world, notes
 from tests.support.people import account_of
 from tests.support.world import BLOCK_MS, World
 
@@ -22,23 +22,9 @@ HEADER, MARKET = int(ClockKind.HEADER), int(ClockKind.MARKET)
 OK, FAILED = Outcome.OK, Outcome.UNIT_FAILED
 
 
-def lab_world(chain: ChainParameters | None = None) -> World:
-    return World(make_genesis(chain=chain), LabRegistry)
-
-
 @pytest.fixture
 def world() -> World:
     return lab_world()
-
-
-def lab(method: str, *arguments: Value) -> Call:
-    return Call("lab", method, arguments)
-
-
-def notes(world: World) -> tuple[int, ...]:
-    registry = world.read
-    assert isinstance(registry, LabRegistry)
-    return registry.lab.notes()
 
 
 def schedule(world: World, *calls: Call) -> None:

@@ -11,6 +11,7 @@ from contracts.kernel.clock import ClockMode, NotDriven, NotForward, PastNextSto
 from contracts.kernel.schedule import ClockKind
 from tests.support.genesis import DRIVER, GENESIS_TIME_MS, START_S, make_genesis
 from tests.support.lab import Fault, LabRegistry
+from tests.support.lab_world import notes
 from tests.support.people import account_of
 from tests.support.world import BLOCK_MS, World
 
@@ -29,12 +30,6 @@ def advance(to_s: int) -> Call:
 
 def note(due_s: int) -> Call:
     return Call("lab", "schedule_note", (MARKET, due_s, 1))
-
-
-def notes(world: World) -> Value:
-    registry = world.read
-    assert isinstance(registry, LabRegistry)
-    return registry.lab.notes()
 
 
 def test_a_driven_clock_starts_at_genesis_and_stands_still_by_itself(world: World) -> None:
