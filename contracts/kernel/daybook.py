@@ -6,7 +6,7 @@ the state keeps by quarter (readings, positions, prices) is one key a day instea
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -41,6 +41,18 @@ class Daybook:
         """Return the record without a slot."""
         before, after = self._around(data, slot)
         return before + after
+
+    def put_all(self, data: bytes, changes: Mapping[int, Sequence[int] | None]) -> bytes:
+        """Return the record with slots written, or removed where the change is None."""
+        slots, end, pieces = data[:: self.stride], 0, []
+        for slot in sorted(changes):
+            assert 0 <= slot < SLOTS, f"a day has no slot {slot}"
+            values, place = changes[slot], bisect_left(slots, slot)
+            pieces.append(data[end : place * self.stride])
+            if values is not None:
+                pieces.append(self._struct.pack(slot, *values))
+            end = (place + (place < len(slots) and slots[place] == slot)) * self.stride
+        return b"".join((*pieces, data[end:]))
 
     def items(self, data: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Yield slots and their fields, ascending."""

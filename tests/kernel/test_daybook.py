@@ -48,6 +48,18 @@ def test_the_bytes_do_not_depend_on_the_order_of_writing(
     assert upwards == b"".join(packed)
 
 
+@given(st.dictionaries(SLOT, FIELDS), st.dictionaries(SLOT, FIELDS | st.none()))
+def test_slots_written_together_are_as_if_written_one_by_one(
+    model: dict[int, tuple[int, ...]], changes: dict[int, tuple[int, ...] | None]
+) -> None:
+    data = one_by_one = BOOK.put_all(b"", model)
+    assert list(BOOK.items(data)) == sorted(model.items())
+    for slot, fields in changes.items():
+        put, remove = BOOK.put, BOOK.remove
+        one_by_one = remove(one_by_one, slot) if fields is None else put(one_by_one, slot, fields)
+    assert BOOK.put_all(data, changes) == one_by_one
+
+
 def test_a_slot_takes_its_fields_and_one_byte_and_an_absent_one_nothing() -> None:
     assert BOOK.stride == 11
     assert BOOK.remove(b"", 5) == b""
@@ -64,6 +76,8 @@ def test_a_slot_takes_its_fields_and_one_byte_and_an_absent_one_nothing() -> Non
 def test_a_day_has_no_other_slots(slot: int) -> None:
     with pytest.raises(AssertionError, match="no slot"):
         BOOK.put(b"", slot, (0, 0, 0, 0))
+    with pytest.raises(AssertionError, match="no slot"):
+        BOOK.put_all(b"", {slot: None})
     assert BOOK.get(BOOK.put(b"", 0, (0, 0, 0, 0)), slot) is None
 
 
