@@ -40,7 +40,17 @@ from contracts.kernel.catalogue import Catalogue
 from contracts.kernel.errors import BadArguments
 from contracts.kernel.record import CLAIM_DOMAINS
 from contracts.kernel.shape import Shape, shape_of
-from contracts.kernel.types import Address, Hash32, Height, Memo, Text32, Uint, Uthb
+from contracts.kernel.types import (
+    Address,
+    Hash32,
+    Height,
+    Memo,
+    PublicKey,
+    Signature,
+    Text32,
+    Uint,
+    Uthb,
+)
 from contracts.registry import CATALOGUE
 
 TRANSACTION_VERSION: Final = 1
@@ -147,21 +157,27 @@ class PreparedTransaction:
 
 # Fails here, when the node starts, if a domain of claims has no tag.
 _DOMAIN_OF_CLAIM: Final = MappingProxyType({name: Domain[name] for name in CLAIM_DOMAINS})
-_FIELDS: Final[tuple[tuple[str, Shape], ...]] = tuple(
-    (name, shape_of(annotation))
-    for name, annotation in (
-        ("version", Annotated[int, Range(TRANSACTION_VERSION, TRANSACTION_VERSION)]),
-        ("chain_id", Hash32),
-        ("sender", Address),
-        ("nonce", Uint),
-        ("valid_until_height", Height),
-        ("fee_max_uthb", Uthb),
-        ("mode", Mode),
-    )
+_Fields = tuple[tuple[str, Shape], ...]
+
+
+def _fields(**annotations: Any) -> _Fields:  # noqa: ANN401 - whatever has a shape
+    return tuple((name, shape_of(annotation)) for name, annotation in annotations.items())
+
+
+_HEAD: Final = _fields(
+    version=Annotated[int, Range(TRANSACTION_VERSION, TRANSACTION_VERSION)],
+    chain_id=Hash32,
+    sender=Address,
+    nonce=Uint,
+    valid_until_height=Height,
+    fee_max_uthb=Uthb,
+    mode=Mode,
 )
-_MEMO: Final = shape_of(Memo)
-_NAME: Final = shape_of(Text32)
-_OWNER: Final = shape_of(Address | None)
+_MEMO: Final = _fields(memo=Memo)
+_CALL: Final = _fields(contract=Text32, method=Text32, owner=Address | None)
+_SIGNED_BY: Final = _fields(key=PublicKey, bytes=Signature)
+# An array of up to 23 items begins with one byte; a pair is that, a key and a signature.
+_PAIR_BYTES: Final = 1 + 2 + PUBLIC_KEY_BYTES + 2 + SIGNATURE_BYTES
 
 
 def sign_transaction(transaction: Transaction, seeds: Sequence[bytes]) -> SignedTransaction:
@@ -182,14 +198,14 @@ def decode_transaction(raw: bytes, chain_id: bytes) -> SignedTransaction:
     try:
         outer = codec.decode(raw, size_max=TRANSACTION_BYTES_MAX)
         inner, signatures = _array(outer, 2, "transaction")
-        transaction = _transaction(_array(inner, len(_FIELDS) + 2, "transaction body"))
+        transaction = _transaction(_array(inner, len(_HEAD) + 2, "transaction body"))
         pairs = _signatures(signatures)
     except (CodecError, BadValueError) as error:
         raise MalformedTransaction(why=str(error)) from error
     if transaction.chain_id != chain_id:
         raise WrongChain(expected=chain_id, got=transaction.chain_id)
-    payload = codec.encode_trusted(inner)
-    message = signed_bytes(Domain.TRANSACTION, chain_id, payload)
+    # The one form of the whole is that of its parts side by side.
+    message = signed_bytes(Domain.TRANSACTION, chain_id, raw[1 : -1 - len(pairs) * _PAIR_BYTES])
     signed = tuple(SignedMessage(key, message, signature) for key, signature in pairs)
     return SignedTransaction(transaction, pairs, raw, sha256(raw), signed)
 
@@ -240,58 +256,56 @@ def claim_message(chain_id: bytes, claim: Claim) -> SignedMessage:
 
 
 def _transaction(fields: Sequence[Value]) -> Transaction:
-    values = []
-    for (name, shape), value in zip(_FIELDS, fields, strict=False):
-        try:
-            values.append(shape.from_wire(value))
-        except BadValueError as error:
-            raise error.under(name) from None
-    _, chain_id, sender, nonce, valid_until, fee_max, mode = values
-    calls = fields[len(_FIELDS)]
+    _, chain_id, sender, nonce, valid_until, fee_max, mode = _typed(_HEAD, fields[: len(_HEAD)])
+    calls, memo = fields[len(_HEAD) :]
     if type(calls) is not list or not 1 <= len(calls) <= CALLS_MAX:
         msg = f"a transaction has 1 to {CALLS_MAX} calls"
         raise BadValueError(msg, "calls")
-    typed = []
-    for position, item in enumerate(calls):
-        try:
-            typed.append(_call(_array(item, 4, "call")))
-        except BadValueError as error:
-            raise error.under(f"calls[{position}]") from None
-    memo = _MEMO.from_wire(fields[-1])
-    return Transaction(chain_id, sender, nonce, valid_until, fee_max, mode, tuple(typed), memo)
+    made: list[Call] = []
+    try:
+        for item in calls:
+            made.append(_call(_array(item, 4, "call")))  # noqa: PERF401 - their count is the place of a fault
+    except BadValueError as error:
+        raise error.under(f"calls[{len(made)}]") from None
+    (memo,) = _typed(_MEMO, (memo,))
+    return Transaction(chain_id, sender, nonce, valid_until, fee_max, mode, tuple(made), memo)
 
 
 def _call(fields: Sequence[Value]) -> Call:
     contract, method, arguments, owner = fields
     if type(arguments) is not list:
         msg = "arguments are an array"
-        raise BadValueError(msg)
-    return Call(
-        _NAME.from_wire(contract),
-        _NAME.from_wire(method),
-        tuple(arguments),
-        _OWNER.from_wire(owner),
-    )
+        raise BadValueError(msg, "args")
+    contract, method, owner = _typed(_CALL, (contract, method, owner))
+    return Call(contract, method, tuple(arguments), owner)
 
 
 def _signatures(value: Value) -> tuple[tuple[bytes, bytes], ...]:
     if type(value) is not list or not 1 <= len(value) <= SIGNATURES_MAX:
         msg = f"a transaction has 1 to {SIGNATURES_MAX} signatures"
         raise BadValueError(msg, "signatures")
-    pairs = []
-    for item in value:
-        key, signature = _array(item, 2, "signature")
-        if type(key) is not bytes or len(key) != PUBLIC_KEY_BYTES:
-            msg = f"a public key has {PUBLIC_KEY_BYTES} bytes"
-            raise BadValueError(msg, "signatures")
-        if type(signature) is not bytes or len(signature) != SIGNATURE_BYTES:
-            msg = f"a signature has {SIGNATURE_BYTES} bytes"
-            raise BadValueError(msg, "signatures")
-        pairs.append((key, signature))
+    pairs: list[tuple[bytes, bytes]] = []
+    try:
+        for item in value:
+            key, signature = _typed(_SIGNED_BY, _array(item, 2, "signature"))
+            pairs.append((key, signature))
+    except BadValueError as error:
+        raise error.under(f"signatures[{len(pairs)}]") from None
     if any(a[0] >= b[0] for a, b in pairwise(pairs)):
         msg = "public keys are not strictly ascending"
         raise BadValueError(msg, "signatures")
     return tuple(pairs)
+
+
+def _typed(fields: _Fields, values: Sequence[Value]) -> list[Any]:
+    """Check values by their shapes; a fault carries the name of its field."""
+    out: list[Any] = []
+    try:
+        for (_, shape), value in zip(fields, values, strict=True):
+            out.append(shape.from_wire(value))
+    except BadValueError as error:
+        raise error.under(fields[len(out)][0]) from None
+    return out
 
 
 def _array(value: Value, length: int, what: str) -> Sequence[Value]:
