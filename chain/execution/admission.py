@@ -28,7 +28,7 @@ def weight_limit(prepared: PreparedTransaction, parameters: ChainParameters) -> 
         raise TooHeavy(weight=intrinsic, weight_max=parameters.transaction_weight_max)
     price, base = parameters.fee_per_weight_uthb, parameters.fee_base_uthb
     fee_max = prepared.signed.transaction.fee_max_uthb
-    need = base + intrinsic * price
+    need = parameters.fee_uthb(intrinsic)
     if fee_max < need:
         raise FeeTooLow(fee_max_uthb=fee_max, need_uthb=need)
     if price == 0:

@@ -202,7 +202,7 @@ class BlockExecution:
         self._meter.limit = UNLIMITED
         if weight > self.weight_left:
             raise BlockFull(weight=weight, left=self.weight_left)
-        fee = parameters.fee_base_uthb + weight * parameters.fee_per_weight_uthb
+        fee = parameters.fee_uthb(weight)
         rest = transaction.fee_max_uthb - fee
         self.registry.credit.settle_fee(sender, rest, self._host.events[first_event:])
         return self._close(prepared.id, int(transaction.mode), results, weight, fee)

@@ -8,11 +8,16 @@ on. Changing them is a decision of governance; until a change is in force the ol
 from typing import Annotated, Final
 
 from contracts.kernel import Cell, Contract, Lane, Range, Record, genesis, query, record, sha256
+from contracts.kernel.codec import INT_MAX
 from contracts.kernel.meter import Weight, WeightTable
-from contracts.kernel.types import TimeMs, Uint, Uthb
+from contracts.kernel.types import TimeMs, Uthb
 
 BLOCK_BYTES_MAX: Final = 4 * 2**20
 TRANSACTIONS_MAX: Final = 20_000
+
+# About a transfer; a chain on which not even that fits could never change its parameters again.
+TRANSACTION_BYTES_MIN: Final = 256
+TIMEOUT_CAP_MS_MIN: Final = 30_000
 
 DurationMs = Annotated[int, Range(1, 3_600_000)]
 
@@ -59,6 +64,31 @@ class ChainParameters(Record):
         """Return what headers call `params_hash`."""
         return sha256(self.encode())
 
+    def fee_uthb(self, weight: int) -> int:
+        """Return the fee of a transaction that used this much weight."""
+        return self.fee_base_uthb + weight * self.fee_per_weight_uthb
+
+    def check(self) -> None:
+        """Raise `ValueError` for parameters with which the chain could not go on."""
+        weights, timing = self.weights, self.timing
+        least = weights.transaction + weights.signature + weights.call
+        least += TRANSACTION_BYTES_MIN * weights.byte
+        if self.transaction_weight_max < least:
+            msg = f"block_weight_max: a quarter of it must hold a small transaction of {least}"
+            raise ValueError(msg)
+        if self.unit_weight_max < self.transaction_weight_max:
+            msg = f"unit_weight_max: due work needs at least {self.transaction_weight_max}"
+            raise ValueError(msg)
+        if self.fee_uthb(self.transaction_weight_max) > INT_MAX:
+            msg = "fee_per_weight_uthb: the heaviest transaction would cost more than there can be"
+            raise ValueError(msg)
+        if timing.heartbeat_ms < timing.block_interval_min_ms:
+            msg = "timing.heartbeat_ms: shorter than block_interval_min_ms"
+            raise ValueError(msg)
+        if timing.timeout_cap_ms < TIMEOUT_CAP_MS_MIN:
+            msg = f"timing.timeout_cap_ms: at least {TIMEOUT_CAP_MS_MIN} ms"
+            raise ValueError(msg)
+
 
 class Parameters(Contract, name="parameters", number=0x41, lane=Lane.GOVERNANCE):
     """The parameters in force."""
@@ -68,6 +98,7 @@ class Parameters(Contract, name="parameters", number=0x41, lane=Lane.GOVERNANCE)
     @genesis
     def set_up(self, chain: ChainParameters) -> None:
         """Put the genesis parameters in force."""
+        chain.check()
         self.current.set(chain)
 
     @query
@@ -78,7 +109,7 @@ class Parameters(Contract, name="parameters", number=0x41, lane=Lane.GOVERNANCE)
         return held
 
     @query
-    def fee_for(self, weight: Uint) -> Uthb:
-        """The fee of a transaction that uses this much weight, in µTHB."""
+    def fee_for(self, weight: Weight) -> Uthb:
+        """The fee of a transaction that uses this much weight, at most what one may, in µTHB."""
         chain = self.in_force()
-        return chain.fee_base_uthb + weight * chain.fee_per_weight_uthb
+        return chain.fee_uthb(min(weight, chain.transaction_weight_max))

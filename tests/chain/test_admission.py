@@ -121,18 +121,13 @@ def test_results_are_charged_by_the_byte_of_their_encoding(world: World) -> None
 
 
 def test_bytes_and_signatures_alone_may_weigh_exactly_the_limit() -> None:
-    plain = lab_world()
-    one = plain.signed("alice", lab("spin", 5))
-    weight = intrinsic_weight(one, plain.parameters)
-    for spare, error in ((0, None), (4, TooHeavy)):
-        world = lab_world(parameters(block_weight_max=4 * weight - spare))
-        same = world.signed("alice", lab("spin", 5))
-        assert intrinsic_weight(same, world.parameters) == weight
-        if error is None:
-            assert codes(world.send("alice", lab("spin", 5))) == [OUT]
-        else:
-            found = world.not_includable(error, same)
-            assert found.values == {"weight": weight, "weight_max": weight - 1}
+    calls = (lab("spin", 5),) * 50
+    weight = intrinsic_weight(lab_world().signed("alice", *calls), parameters())
+    world = lab_world(parameters(block_weight_max=4 * weight))
+    assert codes(world.send("alice", *calls)) == [OUT, *[NOT_RUN] * 49]
+    smaller = lab_world(parameters(block_weight_max=4 * weight - 1))
+    found = smaller.not_includable(TooHeavy, smaller.signed("alice", *calls))
+    assert found.values == {"weight": weight, "weight_max": weight - 1}
 
 
 def test_a_block_is_full_when_a_transaction_uses_more_than_is_left() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from chain.block import ZERO_HASH
 from chain.execution.executor import UNITS_MAX, BlockExecution, BlockResult
-from chain.execution.receipt import Outcome, Receipt
+from chain.execution.receipt import CallResult, Outcome, Receipt
 from chain.refusals import BlockFull
 from chain.transaction import Call
 from contracts.kernel import codec, sha256
@@ -76,7 +76,7 @@ def test_a_unit_runs_once(world: World) -> None:
 
 @pytest.mark.parametrize("fault", [*BUGS, Fault.REJECT, Fault.ENDLESS_LOOP])
 def test_a_failed_unit_is_set_aside_and_the_chain_goes_on(fault: Fault) -> None:
-    world = lab_world(parameters(unit_weight_max=100_000))
+    world = lab_world(parameters(unit_weight_max=100_000, block_weight_max=400_000))
     due = (MARKET, START_S - 1)
     schedule(
         world,
@@ -180,17 +180,21 @@ def test_transactions_beyond_the_rest_do_not_fit() -> None:
 
 
 def test_a_unit_may_weigh_up_to_its_own_limit_and_not_more() -> None:
-    for over, code in ((0, OK), (1, FAILED)):
-        weights = WeightTable(step=1)
-        world = lab_world(parameters(unit_weight_max=50_000, weights=weights))
-        schedule(world, lab("schedule_spin", 0, 1_000))
-        (plain,) = own(world.block()).results
-        steps = 1_000 + 50_000 - plain.weight + over
-        same = lab_world(parameters(unit_weight_max=50_000, weights=weights))
-        schedule(same, lab("schedule_spin", 0, steps))
-        (result,) = own(same.block()).results
-        assert result.code == code
-        assert result.weight == 50_000 if code is OK else result.weight > 50_000
+    chain = parameters(
+        unit_weight_max=50_000, block_weight_max=200_000, weights=WeightTable(step=1)
+    )
+
+    def spun(steps: int) -> CallResult:
+        world = lab_world(chain)
+        schedule(world, lab("schedule_spin", 0, steps))
+        (result,) = own(world.block()).results
+        return result
+
+    rest = 50_000 - spun(1_000).weight
+    most, too_much = spun(1_000 + rest), spun(1_001 + rest)
+    assert (most.code, most.weight) == (OK, 50_000)
+    assert too_much.code == FAILED
+    assert too_much.weight > 50_000, "with setting it aside"
 
 
 def test_a_units_weight_counts_finding_it_and_setting_it_aside(world: World) -> None:
