@@ -199,7 +199,7 @@ def test_a_driven_clock_is_for_devnets_and_needs_a_driver() -> None:
     production = Genesis(good.name, good.time_ms, devnet=False, sections=good.sections)
     with pytest.raises(InvalidGenesisError, match="devnets only"):
         World(production)
-    with pytest.raises(InvalidGenesisError, match=r"genesis of clock: driver"):
+    with pytest.raises(InvalidGenesisError, match=r"contracts\.clock: driver"):
         World(changed(driver=None))
 
 
