@@ -102,6 +102,7 @@ class Mempool:
         self._bytes = 0
         self._by_last_height: dict[int, dict[bytes, Entry]] = {}
         self._ready: dict[bytes, None] = {}
+        self._disturbed: dict[bytes, None] = {}
         self._eviction = EvictionOrder()
         self._arrivals = 0
 
@@ -164,6 +165,8 @@ class Mempool:
         entry = self._by_id.get(transaction_id)
         if entry is not None:
             self._remove(entry)
+            # What waits behind it may now be too far ahead of its account.
+            self._disturbed[entry.queue.sender] = None
 
     def has_ready(self) -> bool:
         """Say whether any waiting transaction could be in the next block."""
@@ -194,7 +197,8 @@ class Mempool:
         left: list[Departure] = []
         if rules_changed:
             left += self._drop_against_the_rules()
-        asked = dict.fromkeys(self._queues if touched is None else touched)
+        asked = dict.fromkeys(self._queues if touched is None else touched) | self._disturbed
+        self._disturbed.clear()
         for last_height in sorted(h for h in self._by_last_height if h <= height):
             for entry in tuple(self._by_last_height[last_height].values()):
                 reason = ExpiredTransaction(valid_until_height=last_height, height=height + 1)

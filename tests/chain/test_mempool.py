@@ -317,6 +317,16 @@ def test_a_hole_drops_what_is_too_far_behind_it() -> None:
     assert [nonce_of(one) for one in all_of(mempool)] == [0, 1, 2, 3]
 
 
+def test_what_was_removed_leaves_a_hole_like_any_other() -> None:
+    mempool = pool(chain=parameters(nonce_gap_max=2))
+    chain = [made("alice", nonce) for nonce in range(5)]
+    for one in chain:
+        mempool.add(one)
+    mempool.remove(chain[0].id)
+    departures = mempool.update(rich(), parameters(nonce_gap_max=2), 1, [])
+    assert left(departures) == {chain[3].id: NonceGap, chain[4].id: NonceGap}
+
+
 def test_new_parameters_and_an_older_tip_are_applied_to_all_that_waits() -> None:
     mempool = pool()
     cheap, dear = made("alice", 0, 2_000), made("bob", 0, 100_000)
