@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Final
 
+from chain.merkle import merkle_root
 from chain.votes import Certificate, Evidence, codec_hash
 from contracts.kernel import Items, Record, Size, record
 from contracts.kernel.types import Address, Hash32, Height, TimeMs
@@ -69,7 +70,7 @@ class Body(Record):
 
 @dataclass(frozen=True)
 class Block:
-    """A header with its body; whether they fit each other is checked by execution."""
+    """A header with its body; whether they fit each other is for the receiver to ask (`misfit`)."""
 
     header: Header
     body: Body
@@ -83,6 +84,21 @@ class Block:
     def height(self) -> int:
         """Return the header's height."""
         return self.header.height
+
+    @cached_property
+    def misfit(self) -> str | None:
+        """Return the name of a header field that the body contradicts, or None; O(its bytes).
+
+        Such a body is dropped and says nothing about the block id.
+        """
+        certificate = self.body.parent_certificate
+        found = {
+            "parent_certificate_hash": ZERO_HASH if certificate is None else certificate.hash,
+            "txs_root": merkle_root(self.body.transactions),
+            "evidence_root": merkle_root([one.encode() for one in self.body.evidence]),
+        }
+        wrong = (name for name, value in found.items() if getattr(self.header, name) != value)
+        return next(wrong, None)
 
 
 def _shown(value: object) -> str:

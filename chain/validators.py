@@ -47,17 +47,17 @@ class ValidatorSet:
         """Sort the members, then check them; raises `ValueError`."""
         return cls(tuple(sorted(members)))
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Return n."""
         return len(self.members)
 
-    @property
+    @cached_property
     def faulty_max(self) -> int:
         """Return f, how many may lie without breaking agreement."""
         return floor_div(self.size - 1, 3)
 
-    @property
+    @cached_property
     def quorum(self) -> int:
         """Return q, the votes that decide."""
         return floor_div(2 * self.size, 3) + 1

@@ -9,9 +9,8 @@ writes a result of constant size; the slices that follow move money and Wh, and 
 a function of the result, neither their size nor what happens between them changes anything. Bids
 pay into a pool of the chain, asks are paid out of it, and after the last it is empty again.
 
-Ties are decided by the hash of the block before the clearing's, which nobody knows while orders are
-written; where market time is driven by hand, by the chain and the product alone, so that a replay
-ends alike however it was cut into blocks. (MARKET §2, §3; PROTOCOL §4.)
+Ties are decided by the hash of the block before the clearing's, unknown while orders are written;
+with a driven clock by chain and product alone, so that every replay ends alike. (MARKET §2, §3.)
 """
 
 from collections.abc import Iterator

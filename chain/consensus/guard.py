@@ -1,0 +1,180 @@
+"""The guard against signing twice, and what a signer may do after a restart.
+
+A validator that signs two payloads for one (height, round, step), or goes back to a position it has
+passed, can break agreement. `Guard` allows a position only above every one before, or the same
+payload again. `recover` compares the log with the last-signed file, which is kept outside the data
+folder. The order of writing is log, file, send; so after a crash
+
+    log and file agree              normal
+    log one statement ahead         normal: the crash came between log and file
+    file ahead, or of another line  the log was cut or replaced
+    log further ahead               the file was replaced
+    either missing or damaged, or not made together with the key   wiped
+
+and in the last four cases the validator must not sign until it is released (`wiped.py`).
+(PROTOCOL §5.)
+"""
+
+from dataclasses import dataclass
+
+from chain.consensus.log import (
+    LastSigned,
+    LogContents,
+    MaySignAbove,
+    SignedPrecommit,
+    SignedPrevote,
+    SignedProposal,
+    SignerIdentity,
+    Spoken,
+    last_signed,
+    said,
+)
+from chain.consensus.statement import Position, Statement
+from contracts.kernel import sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The log is whole: sign on from `last`, at heights above `above` only.
+
+    `spoken` are the statements of the log, ascending. The log may be one statement ahead of the
+    last-signed file: renew the file with `last` before anything else is signed.
+    """
+
+    spoken: tuple[Spoken, ...]
+    last: LastSigned | None
+    above: int
+
+
+@dataclass(frozen=True, slots=True)
+class MustNotSign:
+    """Nobody knows what this key has signed; says why.
+
+    Log and file are put aside, and both begin again with an identity that is not `new`.
+    """
+
+    reason: str
+
+
+def recover(
+    log: LogContents, file: LogContents, chain_id: bytes, public_key: bytes
+) -> Restored | MustNotSign:
+    """Say what this key may sign, given its log and its last-signed file; both may be empty."""
+    for name, contents in (("log", log), ("last-signed file", file)):
+        reason = _fault(name, contents, chain_id, public_key)
+        if reason is not None:
+            return MustNotSign(reason)
+    release: MaySignAbove | None = None
+    spoken: list[Spoken] = []
+    line: list[LastSigned] = []
+    for one in log.records[1:]:
+        if isinstance(one, SignerIdentity):
+            return MustNotSign("the log names its signer twice")
+        if isinstance(one, MaySignAbove):
+            release, line, spoken = one, [], []
+            continue
+        last = last_signed(one)
+        assert last is not None, "every other record has a position"
+        if line and last.position <= line[-1].position:
+            return MustNotSign(f"the log goes back at {_shown(last)}")
+        line.append(last)
+        if isinstance(one, SignedProposal | SignedPrevote | SignedPrecommit):
+            spoken.append(one)
+    above = 0 if release is None else release.height
+    if release is None and not (_is_new(log) and _is_new(file)):
+        return MustNotSign("the key is imported, or its log and file were not made with it")
+    if line and line[0].height <= above:
+        return MustNotSign(f"the log signs at {line[0].height}, it may only above {above}")
+    remembered = next((one for one in file.records if isinstance(one, LastSigned)), None)
+    reason = _difference(line, remembered, above)
+    if reason is not None:
+        return MustNotSign(reason)
+    return Restored(tuple(spoken), line[-1] if line else None, above)
+
+
+class Guard:
+    """Says what may be signed now; the signer asks before every signature and notes it after."""
+
+    def __init__(self, recovered: Restored | MustNotSign) -> None:
+        """Begin with what the log says; nothing may be signed after `MustNotSign`."""
+        self._above: int | None = None
+        self._last: Position | None = None
+        self._payloads: dict[Position, bytes] = {}
+        if isinstance(recovered, Restored):
+            self._above = recovered.above
+            if recovered.last is not None:
+                self._last = recovered.last.position
+                self._payloads[self._last] = recovered.last.payload_hash
+            for one in recovered.spoken:
+                statement = said(one)
+                self._payloads[statement.position] = sha256(statement.payload)
+
+    def refusal(self, statement: Statement) -> str | None:
+        """Return why this must not be signed, or None if it may."""
+        if self._above is None:
+            return "this signer does not know what it has signed"
+        if statement.height <= self._above:
+            return f"height {statement.height}: this signer may sign above {self._above} only"
+        position = statement.position
+        if self._last is None or position > self._last:
+            return None
+        known = self._payloads.get(position)
+        if known == sha256(statement.payload):
+            return None
+        if known is not None:
+            return f"another payload is signed at {_shown(position)}"
+        return f"{_shown(position)} is below {_shown(self._last)}"
+
+    def note(self, statement: Statement) -> None:
+        """Keep a statement that is about to be signed; those of heights before are forgotten."""
+        assert self.refusal(statement) is None, "the guard was not asked"
+        position = statement.position
+        if self._last is None or position > self._last:
+            if self._last is not None and position.height > self._last.height:
+                self._payloads.clear()
+            self._last = position
+        self._payloads[position] = sha256(statement.payload)
+
+    def release(self, above: int) -> None:
+        """Allow heights above this one, after `MaySignAbove` is on disk."""
+        self._above = above if self._above is None else max(above, self._above)
+
+
+def _fault(name: str, contents: LogContents, chain_id: bytes, public_key: bytes) -> str | None:
+    if contents.damage is not None:
+        return f"the {name} is damaged: {contents.damage}"
+    if not contents.records:
+        return f"the {name} is missing or empty"
+    first = contents.records[0]
+    if not isinstance(first, SignerIdentity):
+        return f"the {name} does not name its signer"
+    if (first.chain_id, first.public_key) != (chain_id, public_key):
+        return f"the {name} is of key {first.public_key.hex()} on chain {first.chain_id.hex()}"
+    return None
+
+
+def _is_new(contents: LogContents) -> bool:
+    first = contents.records[0]
+    return isinstance(first, SignerIdentity) and first.new
+
+
+def _difference(line: list[LastSigned], remembered: LastSigned | None, above: int) -> str | None:
+    """Compare the log's positions with the file; `above` covers what the file knew before."""
+    if line and remembered == line[-1]:
+        return None
+    previous = line[-2] if len(line) > 1 else None
+    if previous is not None:
+        covered = remembered == previous
+    else:
+        # Nothing but the newest statement stands in the log since its start or release.
+        covered = remembered is None or remembered.height <= above
+    if covered:
+        return None
+    newest = "nothing" if not line else _shown(line[-1])
+    return f"the log ends with {newest}, the last-signed file with {_shown(remembered)}"
+
+
+def _shown(place: LastSigned | Position | None) -> str:
+    if place is None:
+        return "nothing"
+    return f"height {place.height}, round {place.round}, {place.step.name.lower()}"
