@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, TypeVarTuple
 
 import structlog
 import trio
@@ -66,6 +66,10 @@ from node.backend import BlockArchive, Published
 from node.leveldb import LevelStore
 from node.publish import CachedReader, Publisher, TipAccounts
 from node.signer import Signer
+
+if TYPE_CHECKING:
+    # libp2p brings trio-typing, whose stubs take the place of trio's own types.
+    from trio_typing import TaskStatus
 
 INPUTS_MAX: Final = 4_096
 SUBSCRIBER_BLOCKS_MAX: Final = 256
@@ -175,7 +179,7 @@ class Engine:
         """Pin the newest published version for the length of a `with` block; any thread."""
         return self._publisher.pinned()
 
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; raises what must stop the node."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
