@@ -8,6 +8,9 @@ from typing import ClassVar, Final
 
 from contracts.governance.authorities import Authorities
 from contracts.governance.parameters import Parameters
+from contracts.grid.devices import Devices
+from contracts.grid.registrars import Registrars
+from contracts.grid.registry import GridRegistry
 from contracts.kernel.catalogue import Catalogue
 from contracts.kernel.clock import Clock
 from contracts.kernel.contract import Contract
@@ -25,6 +28,9 @@ CONTRACTS: Final[tuple[type[Contract], ...]] = (
     Accounts,
     Credit,
     Nrg,
+    Registrars,
+    GridRegistry,
+    Devices,
 )
 CATALOGUE: Final = Catalogue.of(CONTRACTS)
 
@@ -43,6 +49,9 @@ class Registry:
         self.accounts = Accounts(host)
         self.credit = Credit(host)
         self.nrg = Nrg(host)
+        self.registrars = Registrars(host)
+        self.grid = GridRegistry(host, self.registrars)
+        self.devices = Devices(host, self.registrars, self.grid)
         self.contracts: tuple[Contract, ...] = (
             self.schedule,
             self.clock,
@@ -51,5 +60,8 @@ class Registry:
             self.accounts,
             self.credit,
             self.nrg,
+            self.registrars,
+            self.grid,
+            self.devices,
         )
         self.by_name: dict[str, Contract] = {one.spec.name: one for one in self.contracts}

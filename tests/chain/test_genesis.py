@@ -26,6 +26,7 @@ from contracts.kernel.clock import ClockMode
 from contracts.money.credit import FEE_POOL
 from contracts.registry import CATALOGUE
 from tests.support.genesis import FUNDS_UTHB, PEOPLE, make_genesis, parameters
+from tests.support.grid import OFFICES
 from tests.support.people import account_of, key_of
 from tests.support.world import World
 
@@ -244,7 +245,7 @@ def test_the_state_after_genesis_is_what_the_sections_say() -> None:
     world = World(GOOD)
     assert world.state.get(SENTINEL_KEY) == SENTINEL_VALUE
     assert [world.read.credit.free(account_of(name)) for name in PEOPLE] == [FUNDS_UTHB] * 4
-    assert world.read.credit.total_supply() == FUNDS_UTHB * 5
+    assert world.read.credit.total_supply() == FUNDS_UTHB * (5 + len(OFFICES))
     assert world.read.credit.free(FEE_POOL) == 0
     assert world.read.clock.market_mode() is ClockMode.DRIVEN
     assert len(world.read.authorities.validators()) == 4

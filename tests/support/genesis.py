@@ -10,10 +10,11 @@ from contracts.kernel.clock import ClockMode
 from contracts.kernel.meter import WeightTable
 from contracts.money.credit import Allocation
 from contracts.money.nrg import TOTAL_UNRG, NrgAllocation, PoolAllocation
+from tests.support.grid import FIRST_QUARTER_S, OFFICES, grid_sections
 from tests.support.people import account_of, key_of
 
-GENESIS_TIME_MS = 1_465_171_200_000
-START_S = 1_465_171_200
+START_S = FIRST_QUARTER_S
+GENESIS_TIME_MS = START_S * 1_000
 PEOPLE = ("alice", "bob", "carol", "dave")
 FUNDS_UTHB = 5_000_000_000
 DRIVER = "driver"
@@ -55,7 +56,8 @@ def make_genesis(
     """Return a genesis whose people have 5 000 THB each."""
     names = validator_names(validators)
     authorities = [GenesisAuthority(account_of(n), Authority(n, key_of(n))) for n in names]
-    credit = [Allocation(account_of(n), FUNDS_UTHB) for n in (*people, DRIVER)]
+    funded = dict.fromkeys((*people, DRIVER, *OFFICES))
+    credit = [Allocation(account_of(n), FUNDS_UTHB) for n in funded]
     held = 3 * POOL_UNRG
     nrg = [NrgAllocation(account_of(people[0]), TOTAL_UNRG - held)]
     pools = [PoolAllocation(name, POOL_UNRG) for name in ("staking", "incentives", "community")]
@@ -70,5 +72,6 @@ def make_genesis(
             "allocations": [one.to_wire() for one in nrg],
             "pools": [one.to_wire() for one in pools],
         },
+        **grid_sections(people),
     }
     return Genesis("test", GENESIS_TIME_MS, devnet=True, sections=sections)
