@@ -32,6 +32,10 @@ class Step(enum.IntEnum):
 
 VoteStep = Annotated[Step, Range(Step.PREVOTE, Step.PRECOMMIT)]
 _DOMAIN_OF: Final = (Domain.PROPOSAL, Domain.PREVOTE, Domain.PRECOMMIT)
+# The set bits of each byte, most significant first.
+_BITS_OF: Final = tuple(
+    tuple(bit for bit in range(8) if byte & 0x80 >> bit) for byte in range(256)
+)
 
 
 class InvalidTallyError(ValueError):
@@ -209,12 +213,7 @@ def bitmap_of(positions: list[int], size: int) -> bytes:
 
 def bitmap_positions(bitmap: bytes) -> tuple[int, ...]:
     """Return the positions of the set bits, ascending."""
-    return tuple(
-        8 * byte + bit
-        for byte in range(len(bitmap))
-        for bit in range(8)
-        if bitmap[byte] & 0x80 >> bit
-    )
+    return tuple(8 * i + bit for i, byte in enumerate(bitmap) for bit in _BITS_OF[byte])
 
 
 def codec_hash(value: Record) -> bytes:

@@ -72,11 +72,16 @@ def _missing(rules: Rules, theirs: Status, *, stuck: bool) -> Iterator[Message]:
     timed = rules.proposals.get(theirs.round)
     if timed is not None and theirs.step is Step.PROPOSE and not theirs.has_proposal:
         yield timed.proposal
+    address = rules.voice.address
+    mine = None if address is None else rules.validators.index_of[address]
     for step, bitmap in zip(_VOTES, (theirs.prevotes, theirs.precommits), strict=True):
         present = bitmap_positions(bitmap)
-        for vote in rules.votes.lacking(theirs.round, step, present):
-            if stuck or vote.validator == rules.voice.address:
-                yield vote
+        own = rules.voice.spoken.get((theirs.round, step))
+        if own is not None and mine not in present:
+            yield own
+        if stuck:
+            votes = rules.votes.lacking(theirs.round, step, present)
+            yield from (vote for vote in votes if vote.validator != address)
     if theirs.round < rules.round:
         yield from _own(rules)
 

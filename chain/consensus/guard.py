@@ -67,29 +67,34 @@ def recover(
     release: MaySignAbove | None = None
     spoken: list[Spoken] = []
     line: list[LastSigned] = []
+    since_release = 0
     for one in log.records[1:]:
         if isinstance(one, SignerIdentity):
             return MustNotSign("the log names its signer twice")
         if isinstance(one, MaySignAbove):
-            release, line, spoken = one, [], []
+            release, since_release = one, 0
             continue
         last = last_signed(one)
         assert last is not None, "every other record has a position"
         if line and last.position <= line[-1].position:
             return MustNotSign(f"the log goes back at {_shown(last)}")
+        if release is not None and last.height <= release.height:
+            return MustNotSign(f"the log signs at {last.height}, not above {release.height}")
         line.append(last)
+        since_release += 1
         if isinstance(one, SignedProposal | SignedPrevote | SignedPrecommit):
             spoken.append(one)
-    above = 0 if release is None else release.height
     if release is None and not (_is_new(log) and _is_new(file)):
         return MustNotSign("the key is imported, or its log and file were not made with it")
-    if line and line[0].height <= above:
-        return MustNotSign(f"the log signs at {line[0].height}, it may only above {above}")
+    above = 0 if release is None else release.height
     remembered = next((one for one in file.records if isinstance(one, LastSigned)), None)
-    reason = _difference(line, remembered, above)
-    if reason is not None:
-        return MustNotSign(reason)
-    return Restored(tuple(spoken), line[-1] if line else None, above)
+    # A file from before the release is as good as none, but only until it has been renewed.
+    outdated = remembered is None or remembered.height <= above
+    if remembered in line[-2:] or (outdated and since_release <= 1):
+        return Restored(tuple(spoken), line[-1] if line else None, above)
+    newest = _shown(line[-1] if line else None)
+    reason = f"the log ends with {newest}, the last-signed file with {_shown(remembered)}"
+    return MustNotSign(reason)
 
 
 class Guard:
@@ -156,22 +161,6 @@ def _fault(name: str, contents: LogContents, chain_id: bytes, public_key: bytes)
 def _is_new(contents: LogContents) -> bool:
     first = contents.records[0]
     return isinstance(first, SignerIdentity) and first.new
-
-
-def _difference(line: list[LastSigned], remembered: LastSigned | None, above: int) -> str | None:
-    """Compare the log's positions with the file; `above` covers what the file knew before."""
-    if line and remembered == line[-1]:
-        return None
-    previous = line[-2] if len(line) > 1 else None
-    if previous is not None:
-        covered = remembered == previous
-    else:
-        # Nothing but the newest statement stands in the log since its start or release.
-        covered = remembered is None or remembered.height <= above
-    if covered:
-        return None
-    newest = "nothing" if not line else _shown(line[-1])
-    return f"the log ends with {newest}, the last-signed file with {_shown(remembered)}"
 
 
 def _shown(place: LastSigned | Position | None) -> str:

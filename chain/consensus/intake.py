@@ -12,7 +12,7 @@ from chain.consensus.effects import Effect, Fault, Refused, Report
 from chain.consensus.evidence import EvidenceBook, Offence, evidence_of, speaker
 from chain.consensus.rules import Rules
 from chain.consensus.votes import TimedProposal
-from chain.validators import ValidatorSet
+from chain.validators import Validator
 from chain.votes import (
     NO_ROUND,
     Certificate,
@@ -38,30 +38,31 @@ class Intake:
 
     def vote(self, peer: bytes, vote: Vote) -> None:
         """Count a vote of this height."""
-        rules = self._rules
-        if vote.round <= rules.round and not rules.votes.is_kept(
-            vote.round, vote.step, rules.round
-        ):
-            return
-        if self._is_news(peer, vote):
-            rules.admit(self._position(vote), vote)
+        position = self._validators.index_of.get(vote.validator)
+        if position is None:
+            self.refuse(peer, Fault.STRANGER)
+        elif self._is_news(peer, position, vote):
+            self._rules.admit(position, vote)
 
     def late_vote(self, peer: bytes, vote: Vote) -> None:
         """Add a precommit for the parent to its certificate, if it is lacking there."""
         parent = self._rules.parent
-        if parent.lacks(vote) and self._verifies(peer, vote, parent.validators):
-            parent.add(vote)
+        if parent.lacks(vote):
+            signers = parent.validators
+            if self._verifies(peer, signers.members[signers.index_of[vote.validator]], vote):
+                parent.add(vote)
 
     def proposal(self, peer: bytes, proposal: Proposal, arrival_ms: int) -> None:
         """Count a proposal of this height."""
-        proposer = self._validators.proposer(proposal.height, proposal.round)
+        validators = self._validators
+        proposer = validators.proposer(proposal.height, proposal.round)
+        position = validators.index_of[proposer.address]
         if proposal.proposer != proposer.address:
             self.refuse(peer, Fault.PROPOSER)
         elif proposal.valid_round >= proposal.round:
             self.refuse(peer, Fault.FORM)
-        elif self._is_news(peer, proposal) and self._has_its_polka(peer, proposal):
-            timed = TimedProposal(proposal, arrival_ms)
-            self._rules.admit(self._position(proposal), timed)
+        elif self._is_news(peer, position, proposal) and self._has_its_polka(peer, proposal):
+            self._rules.admit(position, TimedProposal(proposal, arrival_ms))
 
     def tally(self, peer: bytes, tally: Polka | Certificate) -> None:
         """Count a polka or certificate of this height as a whole, if it tells us something."""
@@ -79,7 +80,8 @@ class Intake:
 
     def own(self, message: Proposal | Vote) -> None:
         """Count a message of our own, signed and persisted."""
-        held = self._held(message)
+        position = self._validators.index_of[speaker(message)]
+        held = self._held(position, message)
         if held is not None:
             # Another process speaks with our key, or ours spoke before its log was lost.
             if not _says_the_same(held, message):
@@ -87,25 +89,22 @@ class Intake:
         elif isinstance(message, Proposal):
             block = self._rules.shelf.get(message.block_id)
             assert block is not None, "a proposer has its block"
-            timed = TimedProposal(message, block.header.time_ms)
-            self._rules.admit(self._position(message), timed)
+            self._rules.admit(position, TimedProposal(message, block.header.time_ms))
         else:
-            self._rules.admit(self._position(message), message)
+            self._rules.admit(position, message)
 
     def refuse(self, peer: bytes, fault: Fault) -> None:
         """Report what a peer did."""
         self._out.append(Report(Refused(peer, fault)))
 
-    def _is_news(self, peer: bytes, message: Proposal | Vote) -> bool:
-        """Check who signed a message; say whether it is new and contradicts none."""
-        if speaker(message) not in self._validators.index_of:
-            self.refuse(peer, Fault.STRANGER)
-            return False
-        held = self._held(message)
+    def _is_news(self, peer: bytes, position: int, message: Proposal | Vote) -> bool:
+        """Check a message of a member; say whether it is new and contradicts none."""
+        held, member = self._held(position, message), self._validators.members[position]
         if held is None:
-            return self._verifies(peer, message, self._validators)
+            has_room = self._rules.has_room(position, message.round, _step_of(message))
+            return has_room and self._verifies(peer, member, message)
         wanted = not _says_the_same(held, message) and self._evidence.is_open(_offence(message))
-        if wanted and self._verifies(peer, message, self._validators):
+        if wanted and self._verifies(peer, member, message):
             self._report(held, message)
         return False
 
@@ -129,27 +128,25 @@ class Intake:
             self.refuse(peer, fault)
             return False
         for vote in tally.votes(step, self._validators):
-            held = self._held(vote)
+            position = self._validators.index_of[vote.validator]
+            held = self._held(position, vote)
             if held is None:
-                rules.admit(self._position(vote), vote)
+                rules.admit(position, vote)
             elif not _says_the_same(held, vote):
                 self._report(held, vote)
         rules.votes.add_whole(tally)
         return True
 
-    def _verifies(self, peer: bytes, message: Proposal | Vote, validators: ValidatorSet) -> bool:
-        key = validators.members[validators.index_of[speaker(message)]].public_key
-        if self._verifier(key, message.message(self._rules.chain_id), message.signature):
+    def _verifies(self, peer: bytes, member: Validator, message: Proposal | Vote) -> bool:
+        signed = message.message(self._rules.chain_id)
+        if self._verifier(member.public_key, signed, message.signature):
             return True
         self.refuse(peer, Fault.SIGNATURE)
         return False
 
-    def _held(self, message: Proposal | Vote) -> Proposal | Vote | None:
-        held = self._rules.held(self._position(message), message.round, _step_of(message))
+    def _held(self, position: int, message: Proposal | Vote) -> Proposal | Vote | None:
+        held = self._rules.held(position, message.round, _step_of(message))
         return held.proposal if isinstance(held, TimedProposal) else held
-
-    def _position(self, message: Proposal | Vote) -> int:
-        return self._validators.index_of[speaker(message)]
 
     def _report(self, held: Proposal | Vote, message: Proposal | Vote) -> None:
         """Report evidence of two verified messages, once."""

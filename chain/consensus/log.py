@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from chain.block import BLOCK_BYTES_MAX, Block, Body, Header
+from chain.block import BLOCK_BYTES_MAX, Body, Header
 from chain.consensus.statement import Position, Statement, statement_of
 from chain.votes import Polka, Proposal, Round, Step, Vote
 from contracts.kernel import Record, record, sha256
@@ -160,13 +160,6 @@ def said(spoken: Spoken) -> Statement:
     return statement_of(message_of(spoken))
 
 
-def block_of(spoken: SignedProposal | SignedPrecommit) -> Block | None:
-    """Return the block inside a record."""
-    if spoken.header is None or spoken.body is None:
-        return None
-    return Block(spoken.header, spoken.body)
-
-
 def last_signed(one: LogRecord) -> LastSigned | None:
     """Return what the last-signed file must hold after this record; None if it does not change."""
     if isinstance(one, LastSigned):
@@ -185,7 +178,7 @@ def file_bytes(identity: SignerIdentity, last: LastSigned | None) -> bytes:
 def compacted(records: Iterable[LogRecord], height: int) -> tuple[LogRecord, ...]:
     """Return the records that still matter once every block below `height` is committed.
 
-    The order stays: identity, the latest release, the last position before, statements from
+    These are the identity, the last position before, the latest release, and all statements from
     `height` on.
     """
     identity: LogRecord | None = None
@@ -196,7 +189,7 @@ def compacted(records: Iterable[LogRecord], height: int) -> tuple[LogRecord, ...
         if isinstance(one, SignerIdentity):
             identity = one
         elif isinstance(one, MaySignAbove):
-            release, base, kept = one, None, []
+            release = one
         else:
             last = last_signed(one)
             assert last is not None, "every other record has a position"
@@ -204,7 +197,7 @@ def compacted(records: Iterable[LogRecord], height: int) -> tuple[LogRecord, ...
                 base = last
             else:
                 kept.append(one)
-    heads = (identity, release, base)
+    heads = (identity, base, release)
     return (*(one for one in heads if one is not None), *kept)
 
 

@@ -187,7 +187,8 @@ class Machine:
             rules.restore(one for one in spoken if said(one).height == height)
         self._try_release()
         if before is None:
-            self._out.append(Broadcast(self.status()))
+            # Where we stand, and once more what we said there before the restart.
+            self._out += exchange.repeat(rules, stuck=True)
         self._out += [SendTo(peer, self.status()) for peer in self._peers_ahead]
         self._peers_ahead.clear()
         self._schedule_repeat()

@@ -39,8 +39,10 @@ class ParentVotes:
         """Add a verified vote that is lacking."""
         assert self.lacks(vote), "not a late precommit for the parent"
         self._votes[vote.validator] = vote
-        self._certificate = Certificate.of(self._chain_id, self.validators, self._votes)
 
     def certificate(self) -> Certificate | None:
         """Return the certificate with every precommit that is held."""
+        known = self._certificate
+        if known is not None and len(known.signatures) < len(self._votes):
+            self._certificate = Certificate.of(self._chain_id, self.validators, self._votes)
         return self._certificate

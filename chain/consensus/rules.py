@@ -40,7 +40,7 @@ from chain.consensus.effects import (
     WrongBlock,
 )
 from chain.consensus.inputs import HeightContext
-from chain.consensus.log import SignedPrevote, SignedProposal, Spoken, block_of, message_of
+from chain.consensus.log import SignedPrecommit, SignedProposal, Spoken, message_of
 from chain.consensus.parent import ParentVotes
 from chain.consensus.timing import (
     Timeout,
@@ -52,7 +52,7 @@ from chain.consensus.timing import (
 )
 from chain.consensus.voice import Lock, Voice
 from chain.consensus.votes import ROUNDS_KEPT, Ahead, Arrival, TimedProposal, VoteKeeper
-from chain.votes import NO_ROUND, Certificate, Proposal, Step
+from chain.votes import NO_ROUND, Certificate, Proposal, Step, Vote
 
 
 class Rules:
@@ -104,19 +104,16 @@ class Rules:
         last = message_of(spoken[-1])
         self.round = last.round
         self.step = Step.PROPOSE if isinstance(last, Proposal) else last.step
-        position = self.validators.index_of[self._address()]
+        assert self.voice.address is not None, "only who speaks has something to restore"
+        position = self.validators.index_of[self.voice.address]
         for record in spoken:
             message = self.voice.restore(record)
-            if isinstance(message, Proposal):
-                assert isinstance(record, SignedProposal), "a proposal is recorded with its block"
-                block = Block(record.header, record.body)
-                self.shelf.put(block)
-                if message.polka is not None:
-                    self._note_valid(Lock(block, message.valid_round, message.polka))
-                self.admit(position, TimedProposal(message, block.header.time_ms))
+            if isinstance(record, SignedProposal):
+                self._restore_proposal(position, record)
                 continue
-            if message.step is Step.PRECOMMIT:
+            if isinstance(record, SignedPrecommit):
                 self._restore_lock(record)
+            assert isinstance(message, Vote), "what is not a proposal is a vote"
             self.admit(position, message)
         if self.round > 0:
             self.open_round()
@@ -145,13 +142,23 @@ class Rules:
             return self.proposals.get(round_)
         return self.votes.held(round_, step, position)
 
+    def has_room(self, position: int, round_: int, step: Step) -> bool:
+        """Say whether a message of this place would be kept at all."""
+        if round_ > self.round:
+            return self.ahead.has_room(position, round_, step)
+        if step is Step.PROPOSE:
+            return round_ >= self.round - ROUNDS_KEPT
+        return self.votes.is_kept(round_, step, self.round)
+
     def admit(self, position: int, message: Arrival) -> None:
         """Count a verified message of this height; none is held of its place."""
+        if not self.has_room(position, message.round, message.step):
+            return
         if message.round > self.round:
             self.ahead.add(position, message)
         elif isinstance(message, TimedProposal):
             self.proposals[message.round] = message
-        elif self.votes.is_kept(message.round, message.step, self.round):
+        else:
             self.votes.add(position, message)
         if self.step is Step.PROPOSE:
             self._await_proposal()
@@ -365,19 +372,20 @@ class Rules:
         if self.valid is None or lock.round > self.valid.round:
             self.valid = lock
 
-    def _restore_lock(self, record: Spoken) -> None:
-        assert not isinstance(record, SignedProposal), "a precommit is recorded as one"
-        if isinstance(record, SignedPrevote) or record.polka is None:
+    def _restore_proposal(self, position: int, record: SignedProposal) -> None:
+        proposal, block = record.proposal, Block(record.header, record.body)
+        self.shelf.put(block)
+        if proposal.polka is not None:
+            self._note_valid(Lock(block, proposal.valid_round, proposal.polka))
+        self.admit(position, TimedProposal(proposal, block.header.time_ms))
+
+    def _restore_lock(self, record: SignedPrecommit) -> None:
+        if record.polka is None or record.header is None or record.body is None:
             return
-        block = block_of(record)
-        assert block is not None, "a lock is recorded with its block"
+        block = Block(record.header, record.body)
         self.shelf.put(block)
         self.locked = Lock(block, record.vote.round, record.polka)
         self._note_valid(self.locked)
-
-    def _address(self) -> bytes:
-        assert self.voice.address is not None, "only who speaks has something to restore"
-        return self.voice.address
 
     def _tidy(self) -> None:
         """Drop blocks and proposals that no rule needs in this round."""

@@ -46,7 +46,7 @@ class Voice:
         self._me = me if me is not None and me in validators.members else None
         self._height = height
         self._out = out
-        self._drafts: dict[Position, Spoken] = {}
+        self._drafts: dict[Statement, Spoken] = {}
         self._last: Position | None = None
         self.spoken: dict[tuple[int, Step], Proposal | Vote] = {}
 
@@ -92,13 +92,12 @@ class Voice:
         return self._last is not None and self._last >= (self._height, round_, step)
 
     def expects(self, statement: Statement) -> bool:
-        """Say whether this is the statement that was drafted at its position."""
-        draft = self._drafts.get(statement.position)
-        return draft is not None and said(draft) == statement
+        """Say whether this statement is drafted and not yet signed."""
+        return statement in self._drafts
 
     def signed(self, statement: Statement, signature: bytes) -> Proposal | Vote:
         """Complete a draft: persist its record, then send its message, which is returned."""
-        record = _with_signature(self._drafts.pop(statement.position), signature)
+        record = _with_signature(self._drafts.pop(statement), signature)
         message = message_of(record)
         self.spoken[statement.round, statement.step] = message
         self._out += (Persist(record), Broadcast(message))
@@ -124,7 +123,7 @@ class Voice:
             f"{position} is not above {self._last}: nothing is signed twice"
         )
         self._last = position
-        self._drafts[position] = record
+        self._drafts[statement] = record
         self._out.append(Sign(statement))
 
 

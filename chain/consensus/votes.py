@@ -68,6 +68,7 @@ class Ballot:
     count_of: dict[bytes | None, int] = field(default_factory=dict)
     whole: Polka | Certificate | None = None
     winner: bytes | None = None
+    made: Certificate | None = None
 
 
 class VoteKeeper:
@@ -129,7 +130,11 @@ class VoteKeeper:
     def certificate(self, chain_id: bytes, round_: int) -> Certificate:
         """Return the certificate of a round that has one, with every precommit that is held."""
         ballot = self._ballots[round_, Step.PRECOMMIT]
-        return Certificate.of(chain_id, self._validators, self._for_winner(ballot))
+        votes = self._for_winner(ballot)
+        made = ballot.made
+        if made is None or len(made.signatures) < len(votes):
+            made = ballot.made = Certificate.of(chain_id, self._validators, votes)
+        return made
 
     def bitmap(self, round_: int, step: Step) -> bytes:
         """Return who voted."""
@@ -199,6 +204,11 @@ class Ahead:
             if (one.round, one.step) == (round_, step):
                 return one
         return None
+
+    def has_room(self, position: int, round_: int, step: Step) -> bool:
+        """Say whether a message of this place would be among the two highest of its validator."""
+        kept = self._kept[position]
+        return len(kept) < AHEAD_MAX or (round_, step) > (kept[0].round, kept[0].step)
 
     def add(self, position: int, message: Arrival) -> None:
         """Keep a message if it is among the two highest of its validator."""

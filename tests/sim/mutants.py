@@ -16,6 +16,7 @@ from chain.consensus.inputs import Input
 from chain.consensus.log import SignedPrecommit
 from chain.consensus.machine import Machine
 from chain.consensus.rules import Rules
+from chain.consensus.timing import Timeout, Timer
 from chain.consensus.votes import TimedProposal
 from chain.validators import Validator
 from chain.votes import Proposal, Verifier
@@ -58,12 +59,20 @@ class NeverLocks(Rules):
         return noted
 
 
-class CountsHalf(Rules):
-    """A quorum is more than two thirds."""
+class CountsTooFew(Rules):
+    """A quorum is more than two thirds: one vote less is none."""
 
     def run(self) -> None:
-        self.votes._quorum = self.validators.faulty_max + 1  # noqa: SLF001 - broken on purpose
+        self.votes._quorum = self.validators.quorum - 1  # noqa: SLF001 - broken on purpose
         super().run()
+
+
+class SaysNothingTwice(Machine):
+    """A stuck step says again what it said, and where it stands."""
+
+    def _on_timeout(self, timeout: Timeout) -> None:
+        if timeout.timer is not Timer.RESEND:
+            super()._on_timeout(timeout)
 
 
 class ForgetsTheLock(Machine):
@@ -115,15 +124,16 @@ def _with(rules: type[Rules]) -> MakeMachine:
     return partial(Machine, rules=rules)
 
 
-# Each with the network size in which it is looked for.
-MUTANTS: Final[Mapping[str, tuple[MakeMachine, int]]] = MappingProxyType(
+MUTANTS: Final[Mapping[str, MakeMachine]] = MappingProxyType(
     {
-        "unlocks on nil": (_with(UnlocksOnNil), 4),
-        "prevotes whatever comes": (_with(PrevotesWhateverComes), 4),
-        "trusts old polkas": (_with(TrustsOldPolkas), 4),
-        "never locks": (_with(NeverLocks), 4),
-        "forgets the lock": (ForgetsTheLock, 4),
-        "forgets what it said": (ForgetsWhatItSaid, 4),
-        "speaks first": (SpeaksFirst, 4),
+        "unlocks on nil": _with(UnlocksOnNil),
+        "prevotes whatever comes": _with(PrevotesWhateverComes),
+        "trusts old polkas": _with(TrustsOldPolkas),
+        "never locks": _with(NeverLocks),
+        "counts too few": _with(CountsTooFew),
+        "forgets the lock": ForgetsTheLock,
+        "forgets what it said": ForgetsWhatItSaid,
+        "speaks first": SpeaksFirst,
+        "says nothing twice": SaysNothingTwice,
     }
 )

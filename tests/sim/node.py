@@ -76,6 +76,11 @@ class Node:
         self._executed: dict[bytes, None] = {}
         self._queue: deque[Input] = deque()
 
+    @property
+    def speaks(self) -> bool:
+        """Say whether this node lives and may vote at its height."""
+        return self.machine is not None and self.machine.rules.voice.address is not None
+
     def clock_ms(self) -> int:
         """Return what this node's clock shows."""
         return self.world.clock_ms(self.index)
@@ -119,6 +124,11 @@ class Node:
             self.world.wiped.add(self.index)
             self.disk.wipe()
         self.world.restart_later(self.index, crash.down_ms)
+
+    def kill(self, down_ms: int) -> None:
+        """Die now, if alive."""
+        if self.machine is not None:
+            self.die(Crash(self.index, 0, CrashPoint.IDLE, down_ms, wipe=False))
 
     def fail(self, reason: str) -> None:
         """Say that this run is wrong."""
@@ -239,7 +249,7 @@ class Node:
         self.note_commit(block, certificate)
         self.app.commit(block, certificate)
         self.height = block.height
-        self.world.isolate(self, certificate.round)
+        self.world.decided(self, certificate)
         if crash is CrashPoint.AFTER_COMMIT:
             raise Crashed
         context = self.app.context()

@@ -15,6 +15,7 @@ from tests.sim.disk import CrashPoint
 
 GENESIS_TIME_MS: Final = 1_700_000_000_000
 CRASHES_MAX: Final = 3
+DRAWN_POINTS: Final = tuple(point for point in CrashPoint if point is not CrashPoint.IDLE)
 # The smallest network in which a quorum of others can answer a wiped node.
 WIPE_VALIDATORS_MIN: Final = 4
 
@@ -76,18 +77,15 @@ CALM: Final = Weather(1, 40)
 
 @dataclass(frozen=True, slots=True)
 class Malice:
-    """A network that means harm, and knows what it carries.
+    """A network that means harm, and knows what it carries; see `malice.py`.
 
-    It works at a height up to the round in which somebody decides. `omission_share` of all pairs
-    (sender, receiver) never see what the other says in a round and step, however often it is sent.
-    If `sets_apart`, each round has a favourite whose precommits nobody sees, and as many as a
-    quorum can spare are deaf to the proposal and to the favourite: so it alone can decide.
-    Whoever decides first is then cut off, with a chance of `isolation`, and the others go on
-    without it; one of them may die at its next chance.
+    It works at each height until somebody decides there, and then cuts that node off with a chance
+    of `isolation`, so that the others go on without knowing; each of them dies with a chance of
+    `crash`.
     """
 
     omission_share: float
-    sets_apart: bool
+    plots: bool
     isolation: float
     crash: float
 
@@ -132,10 +130,10 @@ def draw(rng: Random, validators: int) -> Plan:
     )
     newcomer_at = rng.randrange(2, 5) if validators > 1 and rng.random() < 0.1 else None
     nodes = validators + (newcomer_at is not None)
-    liars, skew_ms = _unreliable(rng, validators, nodes, timing)
-    is_odd = [skew > floor_div(timing.precision_ms, 2) for skew in map(abs, skew_ms)]
-    may_wipe = validators >= WIPE_VALIDATORS_MIN and not liars and not any(is_odd)
-    crashes = _crashes(rng, validators, nodes, liars, may_wipe=may_wipe)
+    wipes = validators >= WIPE_VALIDATORS_MIN and rng.random() < 0.05
+    unreliable = 0 if wipes else floor_div(validators - 1, 3)
+    liars, skew_ms = _unreliable(rng, validators, nodes, unreliable, timing)
+    crashes = _crashes(rng, validators, nodes, liars, wipes=wipes)
     is_network = validators > 1
     silences = _silences(rng, nodes, heal_ms) if is_network and rng.random() < 0.5 else ()
     cuts = _cuts(rng, nodes, heal_ms) if is_network and rng.random() < 0.4 else ()
@@ -159,14 +157,13 @@ def draw(rng: Random, validators: int) -> Plan:
 
 
 def _unreliable(
-    rng: Random, validators: int, nodes: int, timing: Timing
+    rng: Random, validators: int, nodes: int, count: int, timing: Timing
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Draw who lies, and every clock; those far out count against f as well."""
+    """Draw who lies, and every clock: at most `count` nodes lie or are far out."""
     half = floor_div(timing.precision_ms, 2)
     skew_ms = [rng.randrange(-half, half + 1) for _ in range(nodes)]
-    faulty_max = floor_div(validators - 1, 3)
     # The last validator may leave for a newcomer: whoever is unreliable is in every set.
-    chosen = rng.sample(range(validators - 1), faulty_max) if faulty_max else []
+    chosen = rng.sample(range(validators - 1), count) if count else []
     liars = []
     for node in chosen:
         fate = rng.random()
@@ -178,12 +175,12 @@ def _unreliable(
 
 
 def _malice(rng: Random) -> Malice:
-    sets_apart = rng.random() < 0.6
+    plots = rng.random() < 0.6
     return Malice(
-        omission_share=0.0 if sets_apart else rng.choice((0.2, 0.35, 0.5)),
-        sets_apart=sets_apart,
+        omission_share=0.0 if plots else rng.choice((0.2, 0.35, 0.5)),
+        plots=plots,
         isolation=rng.choice((0.7, 1.0)),
-        crash=rng.choice((0.0, 0.5)),
+        crash=rng.choice((0.0, 0.5, 1.0)),
     )
 
 
@@ -200,16 +197,15 @@ def _weather(rng: Random) -> Weather:
 
 
 def _crashes(
-    rng: Random, validators: int, nodes: int, liars: tuple[int, ...], *, may_wipe: bool
+    rng: Random, validators: int, nodes: int, liars: tuple[int, ...], *, wipes: bool
 ) -> tuple[Crash, ...]:
     honest = [node for node in range(nodes) if node not in liars]
-    wipes = may_wipe and rng.random() < 0.1
     crashes = []
     for number in range(max(wipes, rng.randrange(CRASHES_MAX + 1))):
         is_wipe = wipes and number == 0
         # Who is in every set, so that the others are as many as the rule wants.
         node = rng.randrange(validators - 1) if is_wipe else rng.choice(honest)
-        point = rng.choice(tuple(CrashPoint))
+        point = rng.choice(DRAWN_POINTS)
         down_ms = rng.choice((1, 200, 1_500))
         crashes.append(Crash(node, rng.randrange(1, 14), point, down_ms, is_wipe))
     return tuple(crashes)

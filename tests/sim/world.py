@@ -7,20 +7,19 @@ from random import Random
 from typing import Final
 
 from chain.block import Block
-from chain.consensus.inputs import TallyReceived, VoteReceived
 from chain.consensus.log import SignerIdentity
 from chain.consensus.machine import Machine
 from chain.crypto import public_key_of, verify
 from chain.validators import Validator, ValidatorSet
-from chain.votes import ROUND_MAX, Polka, Step, Verifier
+from chain.votes import Certificate, Verifier
 from contracts.kernel import address_of, sha256
-from contracts.kernel.rounding import floor_div
 from tests.sim.app import AppMaker, Rulebook, SmallApp
-from tests.sim.disk import CrashPoint, Disk
+from tests.sim.disk import Disk
 from tests.sim.invariants import Counts, Violation, Watch
 from tests.sim.liar import Liar
-from tests.sim.node import Item, MakeMachine, Node, Said
-from tests.sim.plan import CALM, GENESIS_TIME_MS, Crash, Cut, Plan, draw
+from tests.sim.malice import Spoiler
+from tests.sim.node import Item, MakeMachine, Node
+from tests.sim.plan import CALM, GENESIS_TIME_MS, Cut, Plan, draw
 
 # After the network has healed, this much virtual time is enough for what is left.
 PATIENCE_MS: Final = 120_000
@@ -62,9 +61,6 @@ class World:
         self._heap: list[tuple[int, int, int, int, Item | str]] = []
         self._sequence = 0
         self._cuts = list(self.plan.cuts)
-        self._harmed: dict[int, int] = {}
-        self._role_of: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
-        self._omitted: dict[tuple[int, int, Step, int, int], bool] = {}
         self.chain_id = sha256(b"simulated chain")
         seeds = _seeds(self.plan.nodes)
         members = [Validator(address_of(k), k) for k in map(public_key_of, seeds)]
@@ -76,6 +72,10 @@ class World:
             _sets(members, self.plan),
             self.verifier,
         )
+        malice = self.plan.malice
+        self._spoiler: Spoiler | None = None
+        if malice is not None:
+            self._spoiler = Spoiler(malice, rulebook.set_at, self.rng)
         liars = self.plan.liars
         honest = tuple(m.address for i, m in enumerate(members) if i not in liars)
         self.watch = Watch(rulebook, {m.address: m.public_key for m in members}, honest)
@@ -136,8 +136,11 @@ class World:
         weather = plan.weather
         if self.now_ms >= plan.heal_ms:
             weather = CALM
-        elif rng.random() < weather.loss_share or self._is_lost(sender.index, index, kind, item):
+        elif rng.random() < weather.loss_share or self._is_cut(sender.index, index, kind):
             self.watch.counts.lost += 1
+            return
+        elif self._spoiler and self._spoiler.keeps_back(sender.me.address, receiver, item):
+            self.watch.counts.kept_back += 1
             return
         span_ms = weather.delay_max_ms - weather.delay_min_ms + 1
         delay_ms = weather.delay_min_ms + int(rng.random() * span_ms)
@@ -155,7 +158,10 @@ class World:
     # ── The loop ──
 
     def run(self) -> None:
-        """Run until every honest node has committed all heights; raises `Violation`."""
+        """Run until every honest node has committed all heights and may sign.
+
+        Raises `Violation`.
+        """
         for node in self.nodes:
             node.boot()
         deadline_ms = self.plan.heal_ms + PATIENCE_MS
@@ -167,7 +173,7 @@ class World:
                 break
             self._bring(index, incarnation, item)
         if not self._is_done():
-            heights = [node.height for node in self.nodes]
+            heights = ", ".join(f"{n.height}{'' if n.speaks else ' mute'}" for n in self.nodes)
             raise Violation(f"no progress: heights {heights} at {self.now_ms} ms")
 
     def _bring(self, index: int, incarnation: int, item: Item | str) -> None:
@@ -182,62 +188,23 @@ class World:
             node.receive(item)
 
     def _is_done(self) -> bool:
-        return all(node.height >= self.heights for node in self.nodes if node.is_honest)
+        honest = (node for node in self.nodes if node.is_honest)
+        return all(node.height >= self.heights for node in honest) and all(
+            self.nodes[index].speaks for index in self.wiped
+        )
 
-    def isolate(self, node: Node, round_: int) -> None:
-        """Perhaps cut off a node that is the first to decide a height, and kill another."""
-        malice, height = self.plan.malice, node.height
-        if malice is None or self.is_healed or height in self._harmed:
+    def decided(self, node: Node, certificate: Certificate) -> None:
+        """Perhaps cut off a node that is the first to decide a height, and kill others."""
+        malice, spoiler = self.plan.malice, self._spoiler
+        if malice is None or spoiler is None or self.is_healed:
             return
-        self._harmed[height] = round_
-        if self.rng.random() < malice.isolation:
+        if spoiler.is_first_to_decide(certificate) and self.rng.random() < malice.isolation:
             self._cuts.append(Cut(self.now_ms, self.plan.heal_ms, (node.index,)))
-            other = self.rng.choice(self.nodes)
-            if other is not node and other.is_honest and self.rng.random() < malice.crash:
-                point = self.rng.choice(tuple(CrashPoint))
-                other.crashes.insert(0, Crash(other.index, 0, point, 50, wipe=False))
+            for other in self.nodes:
+                if other.is_honest and other is not node and self.rng.random() < malice.crash:
+                    other.kill(self.rng.randrange(1, 100))
 
-    def _is_omitted(self, sender: int, receiver: int, item: Item) -> bool:
-        """Say whether malice keeps what this sender says here from this receiver."""
-        malice = self.plan.malice
-        if malice is None:
-            return False
-        match item:
-            case Said(_, proposal, _):
-                height, round_, step = proposal.height, proposal.round, Step.PROPOSE
-            case VoteReceived(_, vote):
-                height, round_, step = vote.height, vote.round, vote.step
-            case TallyReceived(_, Polka() as polka):
-                height, round_, step = polka.height, polka.round, Step.PREVOTE
-            case _:
-                return False
-        if round_ > self._harmed.get(height, ROUND_MAX):
-            return False
-        if malice.sets_apart:
-            favourite, deaf = self._roles(height, round_)
-            if step is Step.PRECOMMIT:
-                return sender == favourite
-            is_vote = step is Step.PREVOTE and isinstance(item, VoteReceived)
-            return receiver in deaf and (sender == favourite or not is_vote)
-        key = (height, round_, step, sender, receiver)
-        omitted = self._omitted.get(key)
-        if omitted is None:
-            omitted = self._omitted[key] = self.rng.random() < malice.omission_share
-        return omitted
-
-    def _roles(self, height: int, round_: int) -> tuple[int, tuple[int, ...]]:
-        """Draw the favourite of a round, and who is deaf to it and to the proposal."""
-        roles = self._role_of.get((height, round_))
-        if roles is None:
-            count = self.plan.validators
-            spare = floor_div(count - 1, 3)
-            favourite, *deaf = self.rng.sample(range(count), 1 + spare)
-            roles = self._role_of[height, round_] = (favourite, tuple(deaf))
-        return roles
-
-    def _is_lost(self, sender: int, receiver: int, kind: str, item: Item) -> bool:
-        if self._is_omitted(sender, receiver, item):
-            return True
+    def _is_cut(self, sender: int, receiver: int, kind: str) -> bool:
         for cut in self._cuts:
             apart = (sender in cut.side) is not (receiver in cut.side)
             if apart and cut.begin_ms <= self.now_ms < cut.end_ms:
@@ -268,7 +235,7 @@ def simulate(
     violation = None
     try:
         world.run()
-    except (Violation, AssertionError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever ends a node is a finding of this seed
         violation = f"{type(error).__name__}: {error}"
     return Outcome(seed, violation, world.watch.counts, world.now_ms, tuple(world.trace or ()))
 
