@@ -33,9 +33,7 @@ class Step(enum.IntEnum):
 VoteStep = Annotated[Step, Range(Step.PREVOTE, Step.PRECOMMIT)]
 _DOMAIN_OF: Final = (Domain.PROPOSAL, Domain.PREVOTE, Domain.PRECOMMIT)
 # The set bits of each byte, most significant first.
-_BITS_OF: Final = tuple(
-    tuple(bit for bit in range(8) if byte & 0x80 >> bit) for byte in range(256)
-)
+_BITS_OF: Final = tuple(tuple(bit for bit in range(8) if byte & 0x80 >> bit) for byte in range(256))
 
 
 class InvalidTallyError(ValueError):
