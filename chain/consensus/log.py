@@ -139,7 +139,7 @@ def read_frames(data: bytes) -> LogContents:
             break
         payload = data[start + _HEAD.size : end]
         if zlib.crc32(data[start : start + _LENGTH.size] + payload) != checksum:
-            if end == len(data):
+            if not any(data[end:]):
                 break
             return LogContents(tuple(records), start, f"frame at byte {start}: wrong checksum")
         one = _decoded(payload)
@@ -178,27 +178,23 @@ def file_bytes(identity: SignerIdentity, last: LastSigned | None) -> bytes:
 def compacted(records: Iterable[LogRecord], height: int) -> tuple[LogRecord, ...]:
     """Return the records that still matter once every block below `height` is committed.
 
-    These are the identity, the last position before, the latest release, and all statements from
-    `height` on.
+    These are the identity, the last position below `height`, the latest release, and all statements
+    from `height` on, in this order or their own. The last-signed file must be up to date.
     """
-    identity: LogRecord | None = None
-    release: LogRecord | None = None
-    base: LastSigned | None = None
-    kept: list[LogRecord] = []
+    identity: list[LogRecord] = []
+    base: list[LogRecord] = []
+    rest: list[LogRecord] = []
     for one in records:
+        last = last_signed(one)
         if isinstance(one, SignerIdentity):
-            identity = one
+            identity = [one]
         elif isinstance(one, MaySignAbove):
-            release = one
+            rest = [*(kept for kept in rest if not isinstance(kept, MaySignAbove)), one]
+        elif last is not None and (last.height < height or isinstance(one, LastSigned)):
+            base = [last]
         else:
-            last = last_signed(one)
-            assert last is not None, "every other record has a position"
-            if last.height < height or isinstance(one, LastSigned):
-                base = last
-            else:
-                kept.append(one)
-    heads = (identity, base, release)
-    return (*(one for one in heads if one is not None), *kept)
+            rest.append(one)
+    return (*identity, *base, *rest)
 
 
 def _decoded(payload: bytes) -> LogRecord | None:
