@@ -19,6 +19,10 @@ from contracts.kernel.schedule import Schedule
 from contracts.money.accounts import Accounts
 from contracts.money.credit import Credit
 from contracts.money.nrg import Nrg
+from contracts.trading.auction import Auction
+from contracts.trading.markets import Markets
+from contracts.trading.orders import Orders
+from contracts.trading.positions import Positions
 
 CONTRACTS: Final[tuple[type[Contract], ...]] = (
     Schedule,
@@ -31,6 +35,10 @@ CONTRACTS: Final[tuple[type[Contract], ...]] = (
     Registrars,
     GridRegistry,
     Devices,
+    Markets,
+    Positions,
+    Orders,
+    Auction,
 )
 CATALOGUE: Final = Catalogue.of(CONTRACTS)
 
@@ -52,6 +60,12 @@ class Registry:
         self.registrars = Registrars(host)
         self.grid = GridRegistry(host, self.registrars)
         self.devices = Devices(host, self.registrars, self.grid)
+        self.markets = Markets(host, self.grid)
+        self.positions = Positions(host)
+        self.orders = Orders(host, self.credit, self.grid, self.markets, self.positions)
+        self.auction = Auction(
+            host, self.schedule, self.clock, self.credit, self.grid, self.markets, self.orders
+        )
         self.contracts: tuple[Contract, ...] = (
             self.schedule,
             self.clock,
@@ -63,5 +77,9 @@ class Registry:
             self.registrars,
             self.grid,
             self.devices,
+            self.markets,
+            self.positions,
+            self.orders,
+            self.auction,
         )
         self.by_name: dict[str, Contract] = {one.spec.name: one for one in self.contracts}

@@ -73,5 +73,7 @@ def make_genesis(
             "pools": [one.to_wire() for one in pools],
         },
         **grid_sections(people),
+        "markets": {"markets": []},
+        "auction": {},
     }
     return Genesis("test", GENESIS_TIME_MS, devnet=True, sections=sections)
