@@ -156,8 +156,10 @@ class Desk:
         ledger: Ledger,
         book: Map[BookKey, BookEntry | None],
         positions: UnitStore,
+        *,
+        is_list: bool = False,
     ) -> None:
-        """Start with nothing in hand."""
+        """Start with nothing in hand, but for a list with the caller's free credit."""
         self._ctx = ctx
         self._products = products
         self._ledger = ledger
@@ -165,7 +167,7 @@ class Desk:
         self._positions = positions
         self._open: dict[tuple[int, int], Product] = {}
         self._units: dict[UnitKey, Unit] = {}
-        self._free_uthb: int | None = None
+        self._free_uthb = ledger.free(ctx.caller) if is_list else None
         self._held: dict[Column, int] = {}
 
     def place(self, owner: Owner, item: OrderItem, item_index: int) -> bytes:
@@ -248,8 +250,7 @@ class Desk:
         for key, unit in self._units.items():
             if unit.is_changed:
                 self._positions.store(*key, unit)
-        if any(self._held.values()):
-            self._ledger.post(*self._entries(self._held))
+        self._post(self._held)
 
     def _product(self, market: int, start_s: int) -> Product:
         """Return a product whose orders may still change, or raise."""
@@ -281,16 +282,22 @@ class Desk:
             raise ProductFull(market=market, orders_max=product.orders_each_max)
 
     def _hold(self, column: Column, amount_uthb: int) -> None:
-        """Move free credit into a column; the ledger refuses if there is too little."""
-        if self._free_uthb is None:
-            self._free_uthb = self._ledger.free(self._ctx.caller)
+        """Move free credit into a column; the ledger refuses if there is too little.
+
+        A list looks at the free credit once and posts at the end, a single order posts at once.
+        """
         held = self._held | {column: self._held.get(column, 0) + amount_uthb}
+        if self._free_uthb is None:
+            self._held = {}
+            self._post(held)
+            return
         if sum(held.values()) > self._free_uthb:
-            self._ledger.post(*self._entries(held))
+            self._post(held)
             raise AssertionError("the ledger posts what the account does not have")
         self._held = held
 
-    def _entries(self, held: dict[Column, int]) -> list[Entry]:
+    def _post(self, held: dict[Column, int]) -> None:
         account = self._ctx.caller
-        entries = [Entry(account, column, amount) for column, amount in held.items()]
-        return [Entry(account, Column.FREE, -sum(held.values())), *entries]
+        entries = [Entry(account, column, amount) for column, amount in held.items() if amount]
+        if entries:
+            self._ledger.post(Entry(account, Column.FREE, -sum(held.values())), *entries)

@@ -45,11 +45,17 @@ from contracts.trading.market_words import (
     UnknownProduct,
 )
 from contracts.trading.model import RULES_VERSION, Market, Product, ProductState
-from contracts.trading.terms import PRODUCTS_OPEN_MAX, Mechanism, Terms, fault_of, kept
+from contracts.trading.terms import (
+    PRODUCTS_OPEN_MAX,
+    ZONE_MARKETS_MAX,
+    Mechanism,
+    Terms,
+    fault_of,
+    kept,
+)
 
 MARKETS_MAX: Final = 1_024
 TERMS_BYTES_MAX: Final = 256
-ZONE_MARKETS_MAX: Final = 16
 
 
 @record(version=1)

@@ -78,7 +78,7 @@ class Positions(UnitStore, Protocol):
         """Count orders that left the book of a product."""
 
     def all_units(self) -> Iterator[tuple[tuple[int, int, int], UnitDay]]:
-        """Yield every (zone, day, participant) with its record."""
+        """Yield every (zone, day, participant) with what is stored of it."""
 
 
 class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=(order_words,)):
@@ -145,7 +145,7 @@ class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=
         The id of an order is SHA-256(sender ‖ nonce ‖ call index ‖ its index in the list).
         """
         self.charge_steps(ITEM_STEPS * len(orders))
-        owner, desk = owner_of(ctx, self._directory), self._desk(ctx)
+        owner, desk = owner_of(ctx, self._directory), self._desk(ctx, is_list=True)
         codes = []
         for index, item in enumerate(orders):
             try:
@@ -315,8 +315,8 @@ class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=
         )  # fmt: skip
         return id_
 
-    def _desk(self, ctx: Context) -> Desk:
-        return Desk(ctx, self._products, self._ledger, self.book, self._positions)
+    def _desk(self, ctx: Context, *, is_list: bool = False) -> Desk:
+        return Desk(ctx, self._products, self._ledger, self.book, self._positions, is_list=is_list)
 
     def _all_orders(self) -> Iterator[audit.StandingOrder]:
         for (market, start_s, side, limit_per_wh, _), entry in self.book.items():

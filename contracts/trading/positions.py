@@ -16,13 +16,13 @@ from contracts.kernel.types import U16, U32, TimeS
 from contracts.trading.closing import UnitChange
 from contracts.trading.model import Position, UnitPosition, day_and_slot
 from contracts.trading.uniform_price import Side
-from contracts.trading.units import EMPTY_DAY, Unit, UnitDay, holdings_of, positions_of
+from contracts.trading.units import DayBytes, Unit, UnitDay, holdings_of, positions_of
 
 
 class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
     """Every participant's open and filled Wh, and what is held for them, until settled."""
 
-    units = Map[tuple[U16, U32, U32], UnitDay](id=0x3401, default=EMPTY_DAY)
+    units = Map[tuple[U16, U32, U32], DayBytes](id=0x3401, default=b"")
 
     def unit(self, zone: int, day: int, participant: int) -> Unit:
         """Return a participant's day in a zone, to be read and changed."""
@@ -30,7 +30,7 @@ class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
 
     def store(self, zone: int, day: int, participant: int, unit: Unit) -> None:
         """Write a participant's day back; an empty one leaves the state."""
-        self.units[zone, day, participant] = unit.day()
+        self.units[zone, day, participant] = unit.encode()
 
     def close_orders(
         self,
@@ -67,8 +67,8 @@ class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
         """Return the next units of a quarter that hold anything, by participant, above `after`."""
         day, slot = day_and_slot(quarter_s)
         found: list[tuple[int, Position]] = []
-        for (_, _, participant), record in self.units.items(zone, day, start=after + 1):
-            position = Unit(record).position(slot)
+        for (_, _, participant), data in self.units.items(zone, day, start=after + 1):
+            position = Unit(data).position(slot)
             if any(position):
                 found.append((participant, position))
             if len(found) == limit:
@@ -103,8 +103,9 @@ class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
         return position
 
     def all_units(self) -> Iterator[tuple[tuple[int, int, int], UnitDay]]:
-        """Yield every (zone, day, participant) with its record."""
-        yield from self.units.items()
+        """Yield every (zone, day, participant) with what is stored of it."""
+        for key, data in self.units.items():
+            yield key, UnitDay.of(data)
 
     @query
     def unit_of(self, participant: U32, zone: U16, quarter_s: TimeS) -> UnitPosition:

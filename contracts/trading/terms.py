@@ -23,6 +23,7 @@ from contracts.trading.uniform_price import ORDER_WH_MAX
 DAY_S: Final = 86_400
 QUARTERS_MAX: Final = 96  # a day
 ZONES_MAX: Final = 16
+ZONE_MARKETS_MAX: Final = 16
 PRODUCTS_OPEN_MAX: Final = 100
 OPEN_AHEAD_S_MAX: Final = 2 * DAY_S
 # Far below what a clearing can take at all: participants may join after a product opened.

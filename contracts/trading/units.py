@@ -4,20 +4,25 @@ One record holds a participant's day in a zone: a `Position` for each quarter, o
 for each market a `Holding` for each of its products, by the start of delivery. An order changes
 this one record, however many rules look at it. Slots and products in which nothing is left take no
 space; settlement removes a quarter's position when it has closed the unit.
+
+    version u8 ‖ size u16 ‖ positions ‖ { market u16 ‖ open orders u32 ‖ size u16 ‖ holdings } …
+
+Positions and holdings are daybooks, markets ascend, all numbers are big-endian.
 """
 
+import struct
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
-from contracts.kernel import Items, Record, Size, record
-from contracts.kernel.daybook import Daybook
-from contracts.kernel.types import U16, U32
+from contracts.kernel import Size
+from contracts.kernel.daybook import SLOTS, Daybook
 from contracts.trading.model import Position
+from contracts.trading.terms import ZONE_MARKETS_MAX
 from contracts.trading.uniform_price import Side
 
-DAY_MARKETS_MAX: Final = 16
-SLOTS_PER_DAY: Final = 96
+VERSION: Final = 1
 U32_MAX: Final = 2**32 - 1
+DAY_BYTES_MAX: Final = 32 * 2**10
 
 
 class Holding(NamedTuple):
@@ -41,28 +46,54 @@ class Holding(NamedTuple):
 
 POSITIONS: Final = Daybook("IIIIQQ")
 HOLDINGS: Final = Daybook("HHQ")
+assert SLOTS * (POSITIONS.stride + ZONE_MARKETS_MAX * HOLDINGS.stride) + 256 <= DAY_BYTES_MAX
+DayBytes: TypeAlias = Annotated[bytes, Size(0, DAY_BYTES_MAX)]
 _NO_POSITION: Final = Position()
 _NO_HOLDING: Final = Holding()
 
 
-@record(version=1)
-class MarketDay(Record):
+_HEAD: Final = struct.Struct(">BH")
+_MARKET: Final = struct.Struct(">HIH")
+
+
+class MarketDay(NamedTuple):
     """A participant's holdings in the products of one market that deliver on one day."""
 
-    market: U16
-    open_orders: U32
-    holdings: Annotated[bytes, Size(1, SLOTS_PER_DAY * HOLDINGS.stride)]
+    market: int
+    open_orders: int
+    holdings: bytes
 
 
-@record(version=1)
-class UnitDay(Record):
-    """A participant's day in a zone: positions by quarter, holdings by market and product."""
+class UnitDay(NamedTuple):
+    """A participant's day in a zone, decoded as far as its parts."""
 
-    positions: Annotated[bytes, Size(0, SLOTS_PER_DAY * POSITIONS.stride)]
-    markets: Annotated[tuple[MarketDay, ...], Items(DAY_MARKETS_MAX)]
+    positions: bytes
+    markets: tuple[MarketDay, ...]
 
+    @classmethod
+    def of(cls, data: bytes) -> "UnitDay":
+        """Take the stored bytes apart."""
+        if not data:
+            return cls(b"", ())
+        version, size = _HEAD.unpack_from(data)
+        assert version == VERSION, f"a stored day has version {version}"
+        end = _HEAD.size + size
+        positions, markets = data[_HEAD.size : end], []
+        while end < len(data):
+            market, open_orders, size = _MARKET.unpack_from(data, end)
+            begin = end + _MARKET.size
+            end = begin + size
+            markets.append(MarketDay(market, open_orders, data[begin:end]))
+        return cls(positions, tuple(markets))
 
-EMPTY_DAY: Final = UnitDay(b"", ())
+    def encode(self) -> bytes:
+        """Return the bytes to store; a day without anything is empty."""
+        if not self.positions and not self.markets:
+            return b""
+        pieces = [_HEAD.pack(VERSION, len(self.positions)), self.positions]
+        for market, open_orders, holdings in self.markets:
+            pieces += (_MARKET.pack(market, open_orders, len(holdings)), holdings)
+        return b"".join(pieces)
 
 
 class Unit:
@@ -72,40 +103,40 @@ class Unit:
     Slots are decoded as they are asked for, and encoded together at the end.
     """
 
-    __slots__ = ("_day", "_holdings", "_markets", "_open_orders", "_positions")
+    __slots__ = ("_holdings", "_new_holdings", "_new_positions", "_open_orders", "_positions")
 
-    def __init__(self, day: UnitDay) -> None:
-        """Keep the record, and what changes in it apart."""
-        self._day = day
-        self._markets = {one.market: one for one in day.markets}
+    def __init__(self, data: bytes) -> None:
+        """Keep what is stored, and what changes in it apart."""
+        day = UnitDay.of(data)
+        self._positions = day.positions
+        self._holdings = {one.market: one.holdings for one in day.markets}
         self._open_orders = {one.market: one.open_orders for one in day.markets}
-        self._positions: dict[int, Position] = {}
-        self._holdings: dict[int, dict[int, Holding]] = {}
+        self._new_positions: dict[int, Position] = {}
+        self._new_holdings: dict[int, dict[int, Holding]] = {}
 
     @property
     def is_changed(self) -> bool:
         """Return whether anything was written."""
-        return bool(self._positions or self._holdings)
+        return bool(self._new_positions or self._new_holdings)
 
     def position(self, slot: int) -> Position:
         """Return what the participant has in a quarter."""
-        changed = self._positions.get(slot)
+        changed = self._new_positions.get(slot)
         if changed is not None:
             return changed
-        values = POSITIONS.get(self._day.positions, slot)
+        values = POSITIONS.get(self._positions, slot)
         return _NO_POSITION if values is None else Position(*values)
 
     def set_position(self, slot: int, position: Position) -> None:
         """Write a quarter; one without anything in it goes."""
-        self._positions[slot] = position
+        self._new_positions[slot] = position
 
     def holding(self, market: int, slot: int) -> Holding:
         """Return the participant's open orders in a product."""
-        changed = self._holdings.get(market)
+        changed = self._new_holdings.get(market)
         if changed is not None and slot in changed:
             return changed[slot]
-        stored = self._markets.get(market)
-        values = None if stored is None else HOLDINGS.get(stored.holdings, slot)
+        values = HOLDINGS.get(self._holdings.get(market, b""), slot)
         return _NO_HOLDING if values is None else Holding(*values)
 
     def set_holding(self, market: int, slot: int, holding: Holding) -> None:
@@ -113,25 +144,25 @@ class Unit:
         before = self.holding(market, slot)
         change = holding.bids + holding.asks - before.bids - before.asks
         self._open_orders[market] = self.open_orders(market) + change
-        self._holdings.setdefault(market, {})[slot] = holding
+        self._new_holdings.setdefault(market, {})[slot] = holding
 
     def open_orders(self, market: int) -> int:
         """Return how many orders are open in all products of a market on this day."""
         return self._open_orders.get(market, 0)
 
-    def day(self) -> UnitDay:
-        """Return the record to store."""
-        positions = POSITIONS.put_all(self._day.positions, _without_empty(self._positions))
-        markets = []
-        for market in sorted(self._markets.keys() | self._holdings.keys()):
-            stored = self._markets.get(market)
-            holdings = HOLDINGS.put_all(
-                b"" if stored is None else stored.holdings,
-                _without_empty(self._holdings.get(market, {})),
-            )
-            if holdings:
-                markets.append(MarketDay(market, self._open_orders[market], holdings))
-        return UnitDay(positions, tuple(markets))
+    def encode(self) -> bytes:
+        """Return the bytes to store."""
+        positions = POSITIONS.put_all(self._positions, _without_empty(self._new_positions))
+        holdings = dict(self._holdings)
+        for market, changes in self._new_holdings.items():
+            stored = self._holdings.get(market, b"")
+            holdings[market] = HOLDINGS.put_all(stored, _without_empty(changes))
+        markets = [
+            MarketDay(market, self._open_orders[market], holdings[market])
+            for market in sorted(holdings)
+            if holdings[market]
+        ]
+        return UnitDay(positions, tuple(markets)).encode()
 
 
 def positions_of(day: UnitDay) -> Iterator[tuple[int, Position]]:
