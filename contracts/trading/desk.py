@@ -31,6 +31,7 @@ from contracts.trading.order_words import (
     UnknownOrder,
     WrongZone,
 )
+from contracts.trading.terms import OPEN_AHEAD_S_MAX
 from contracts.trading.uniform_price import Side
 from contracts.trading.units import Holding, Unit
 
@@ -271,10 +272,10 @@ class Desk:
     def _check_counts(self, owner: Owner, market: int, product: Product, holding: Holding) -> None:
         """Raise if the participant has all the open orders it may have.
 
-        Products whose gate is ahead deliver from today up to the last day that is open.
+        Products whose gate is ahead deliver today or on a day that may be open by any terms.
         """
         terms, now_s = product.terms, self._ctx.market_time_s
-        days = range(day_of(now_s), day_of(now_s + terms.open_ahead_s) + 1)
+        days = range(day_of(now_s), day_of(now_s + OPEN_AHEAD_S_MAX) + 1)
         units = (self._unit(owner.zone, day, owner.participant) for day in days)
         if sum(unit.open_orders(market) for unit in units) >= terms.orders_max:
             raise TooManyOrders(market=market, orders_max=terms.orders_max)

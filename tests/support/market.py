@@ -115,16 +115,20 @@ class MarketWorld(World):
         people: Sequence[Person] = PEOPLE,
         *,
         market: Terms | None = None,
+        second: Terms | None = None,
         mode: ClockMode = ClockMode.DRIVEN,
         **chain: object,
     ) -> None:
-        """Run the genesis and the blocks that open the first products."""
+        """Run the genesis and the blocks that open the first products.
+
+        The methods speak of the first market, 1; `second` are the terms of market 2 beside it.
+        """
         small = {"fee_base_uthb": 1, "fee_per_weight_uthb": 0, "block_weight_max": 40_000_000}
         names = [account for person in people for account in person.accounts]
         genesis = make_genesis(people=names, chain=parameters(**(small | chain)), mode=mode)
         self.people = tuple(people)
         self.terms = market or terms()
-        sections = {**genesis.sections, **_sections(self.people, self.terms)}
+        sections = {**genesis.sections, **_sections(self.people, self.terms, second)}
         super().__init__(replace(genesis, sections=sections))
         if mode is ClockMode.DRIVEN:
             self.advance(START_S)
@@ -263,8 +267,10 @@ def first_start_s(market: Terms) -> int:
     return -(-FIRST_S // market.length_s) * market.length_s
 
 
-def _sections(people: Sequence[Person], market: Terms) -> dict[str, dict[str, Value]]:
-    """Return the genesis of participants without meters, numbered from 1, and of a market."""
+def _sections(
+    people: Sequence[Person], market: Terms, second: Terms | None
+) -> dict[str, dict[str, Value]]:
+    """Return the genesis of participants without meters, numbered from 1, and of markets."""
     numbers = {person.name: number for number, person in enumerate(people, 1)}
     participants = [
         GenesisParticipant(
@@ -277,12 +283,14 @@ def _sections(people: Sequence[Person], market: Terms) -> dict[str, dict[str, Va
         for one in people
     ]
     zone = GenesisZone(ZONE, ZONE_TERMS, RETAILER_NUMBER)
-    first = GenesisMarket(MARKET, "quarters", market, first_start_s(market))
+    markets = [GenesisMarket(MARKET, "quarters", market, first_start_s(market))]
+    if second is not None:
+        markets.append(GenesisMarket(MARKET + 1, "longer", second, first_start_s(second)))
     return {
         "registry": {
             "zones": [zone.to_wire()],
             "participants": [one.to_wire() for one in participants],
         },
         "devices": {"meters": [], "gateways": []},
-        "markets": {"markets": [first.to_wire()]},
+        "markets": {"markets": [one.to_wire() for one in markets]},
     }
