@@ -109,9 +109,9 @@ class Machine:
                 self.rules.now_ms = now_ms
                 self._take(event)
         self.rules.run()
-        effects = self._out[:]
+        made = self._out[:]
         self._out.clear()
-        return effects
+        return made
 
     # ── Inputs, by kind ──
 
@@ -234,9 +234,10 @@ class Machine:
 
     def _is_here(self, peer: bytes, height: int) -> bool:
         """Say whether a message is of our height; remember who is ahead of us."""
-        if height > self.rules.height and len(self._peers_ahead) < PEERS_MAX:
+        present = self.rules.height
+        if height > present and len(self._peers_ahead) < PEERS_MAX:
             self._peers_ahead[peer] = None
-        return height == self.rules.height
+        return height == present
 
     def _on_status(self, peer: bytes, status: Status, intake: Intake) -> None:
         rules = self.rules

@@ -128,6 +128,10 @@ class Voice:
 
 
 def _with_signature(record: Spoken, signature: bytes) -> Spoken:
-    if isinstance(record, SignedProposal):
-        return replace(record, proposal=replace(record.proposal, signature=signature))
-    return replace(record, vote=replace(record.vote, signature=signature))
+    match record:
+        case SignedProposal(proposal, header, body):
+            return SignedProposal(replace(proposal, signature=signature), header, body)
+        case SignedPrevote(vote):
+            return SignedPrevote(replace(vote, signature=signature))
+        case SignedPrecommit(vote, polka, header, body):
+            return SignedPrecommit(replace(vote, signature=signature), polka, header, body)

@@ -7,58 +7,16 @@ python -m tests.sim --seed 1234 --trace
 import argparse
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import fields
-from functools import partial
+from collections.abc import Sequence
 
 from tests.sim.invariants import Counts
-from tests.sim.world import Outcome, simulate
+from tests.sim.sweep import APPS, Sweep, said, total
 
-TRACE_LINES = 40
-CHUNK = 50
-
-
-def report(outcome: Outcome, validators: int, heights: int, *, lines: int) -> str:
-    """Say how a run failed, its last lines, and how to see it again."""
-    again = f"--seed {outcome.seed} --validators {validators} --heights {heights} --trace"
-    traced = simulate(outcome.seed, validators, heights, trace=True).trace
-    return "\n".join(
-        (
-            *traced[-lines:],
-            f"seed {outcome.seed}: {outcome.violation}",
-            f"  see it again: python -m tests.sim {again}",
-        )
-    )
+PROGRESS_EVERY = 100
 
 
-def outcomes(seeds: range, validators: int, heights: int, jobs: int) -> Iterator[Outcome]:
-    """Run seeds, on several processes if asked."""
-    run = partial(simulate, validators=validators, heights=heights)
-    if jobs == 1:
-        yield from map(run, seeds)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(run, seeds, chunksize=CHUNK)
-
-
-def total(counts: list[Counts]) -> str:
-    """Say what happened in all runs together."""
-    parts = []
-    for name in (field.name for field in fields(Counts)):
-        values = [getattr(one, name) for one in counts]
-        value = max(values) if name.endswith("_max") else sum(values)
-        parts.append(f"{name.replace('_', ' ')} {value}")
-    return ", ".join(parts)
-
-
-def say(line: str) -> None:
-    """Print a line."""
-    sys.stdout.write(f"{line}\n")
-
-
-def main() -> int:
-    """Parse the command line and run."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and run; 1 if anything went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1_000, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first")
@@ -66,38 +24,49 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="print all that happens in it")
     parser.add_argument("--validators", type=int, default=4)
     parser.add_argument("--heights", type=int, default=5)
+    parser.add_argument("--app", choices=[name for name, _ in APPS], default="small")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    sweep = Sweep(asked.validators, asked.heights, asked.app)
     if asked.seed is not None:
-        outcome = simulate(asked.seed, asked.validators, asked.heights, trace=asked.trace)
-        for line in outcome.trace:
-            say(line)
-        say(f"seed {asked.seed}: {outcome.violation or 'nothing wrong'}")
-        say(f"  {outcome.virtual_ms} ms of virtual time: {total([outcome.counts])}")
-        return 1 if outcome.violation else 0
-    return sweep(asked)
+        return run_one(sweep, asked.seed, trace=asked.trace)
+    return run_many(sweep, range(asked.start, asked.start + asked.seeds), asked.jobs)
 
 
-def sweep(asked: argparse.Namespace) -> int:
-    """Run many seeds and show how far it is."""
+def run_one(sweep: Sweep, seed: int, *, trace: bool) -> int:
+    """Run one seed and say how it ended."""
+    outcome = sweep.run(seed, trace=trace)
+    for line in outcome.trace:
+        say(line)
+    say(f"seed {seed}: {outcome.violation or 'nothing wrong'}")
+    say(f"  {outcome.virtual_ms} ms of virtual time: {said(outcome.counts)}")
+    return 1 if outcome.violation else 0
+
+
+def run_many(sweep: Sweep, seeds: range, jobs: int) -> int:
+    """Run many seeds and show how far it is; every failure says how to see it again."""
     begun = time.monotonic()
     counts: list[Counts] = []
-    failed: list[Outcome] = []
-    seeds = range(asked.start, asked.start + asked.seeds)
-    for outcome in outcomes(seeds, asked.validators, asked.heights, asked.jobs):
+    failed: list[int] = []
+    for outcome in sweep.over(seeds, jobs):
         counts.append(outcome.counts)
         if outcome.violation is not None:
-            failed.append(outcome)
-            say(report(outcome, asked.validators, asked.heights, lines=TRACE_LINES))
-        if len(counts) % 100 == 0 or len(counts) == asked.seeds:
+            failed.append(outcome.seed)
+            say(sweep.report(outcome))
+        if len(counts) % PROGRESS_EVERY == 0:
             spent_s = time.monotonic() - begun
-            done = f"{len(counts)} of {asked.seeds} seeds, {len(failed)} failed, {spent_s:.1f} s"
+            done = f"{len(counts)} of {len(seeds)} seeds, {len(failed)} failed, {spent_s:.1f} s"
             sys.stderr.write(f"\r{done}")
     sys.stderr.write("\n")
-    say(total(counts))
+    say(f"{len(counts)} seeds in {time.monotonic() - begun:.1f} s: {said(total(counts))}")
     if failed:
-        say(f"failed: {', '.join(str(one.seed) for one in failed)}")
+        say(f"failed: {', '.join(map(str, failed))}")
     return 1 if failed else 0
+
+
+def say(line: str) -> None:
+    """Print a line."""
+    sys.stdout.write(f"{line}\n")
 
 
 if __name__ == "__main__":

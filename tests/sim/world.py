@@ -60,6 +60,7 @@ class World:
         self.wiped: set[int] = set()
         self._heap: list[tuple[int, int, int, int, Item | str]] = []
         self._sequence = 0
+        self._has_moved = True
         self._cuts = list(self.plan.cuts)
         self.chain_id = sha256(b"simulated chain")
         seeds = _seeds(self.plan.nodes)
@@ -166,7 +167,7 @@ class World:
             node.boot()
         deadline_ms = self.plan.heal_ms + PATIENCE_MS
         for _ in range(EVENTS_MAX):
-            if not self._heap or self._is_done():
+            if not self._heap or (self._has_moved and self._is_done()):
                 break
             self.now_ms, _, index, incarnation, item = heapq.heappop(self._heap)
             if self.now_ms > deadline_ms:
@@ -188,13 +189,15 @@ class World:
             node.receive(item)
 
     def _is_done(self) -> bool:
+        self._has_moved = False
         honest = (node for node in self.nodes if node.is_honest)
         return all(node.height >= self.heights for node in honest) and all(
             self.nodes[index].speaks for index in self.wiped
         )
 
     def decided(self, node: Node, certificate: Certificate) -> None:
-        """Perhaps cut off a node that is the first to decide a height, and kill others."""
+        """Note a commit; perhaps cut off who is first to decide a height, and kill others."""
+        self._has_moved = True
         malice, spoiler = self.plan.malice, self._spoiler
         if malice is None or spoiler is None or self.is_healed:
             return
