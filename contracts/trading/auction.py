@@ -198,7 +198,6 @@ class Auction(Contract, name="auction", number=0x32, lane=Lane.MARKET, vocabular
             self._finish(market, start_s, product, record)
             return
         side, rows = found
-        self.charge_steps(len(rows))
         fills_wh = fills_of(clearing, side, rows).tolist()
         closing = self._orders.close_rows(
             market, start_s, product, side, rows, fills_wh, record.price_per_wh

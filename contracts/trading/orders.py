@@ -61,6 +61,8 @@ T = TypeVar("T")
 LIST_MAX: Final = 512
 # What judging an item of a list costs besides its reads and writes, in turns of a loop.
 ITEM_STEPS: Final = 16
+# What closing an order costs besides its reads and writes.
+CLOSING_STEPS: Final = 40
 SHOWN_MAX: Final = 1_024
 
 
@@ -231,6 +233,8 @@ class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=
         refunded: bool = False,
     ) -> Closing:
         """Close orders that are filled by so many Wh a quarter: money, units, book and events."""
+        assert len(rows), "closing nothing would never end"
+        self.charge_steps(CLOSING_STEPS * len(rows))
         closing = close_orders(product, side, rows, fills_wh, price_per_wh)
         self._ledger.post(*closing.entries(product.operator))
         for owner, change in closing.units.items():
