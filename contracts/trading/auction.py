@@ -314,14 +314,12 @@ class Auction(Contract, name="auction", number=0x32, lane=Lane.MARKET, vocabular
         """Of every cleared product as much was bought as sold, and it is the auction's volume."""
         for (market, start_s), record in self.results.items():
             assert record is not None, "a key has a result"
-            product = self._markets.product(market, start_s)
+            state = self._markets.product(market, start_s).state
             volume_wh, bought_wh, sold_wh = record.volume_wh, record.bought_wh, record.sold_wh
-            if product.state is ProductState.CLEARED:
-                if not bought_wh == sold_wh == volume_wh:
-                    return False
-            elif (
-                product.state is not ProductState.CLEARING or not sold_wh <= bought_wh <= volume_wh
-            ):
+            is_done = state is ProductState.CLEARED
+            if not (is_done or state is ProductState.CLEARING):
+                return False
+            if not sold_wh <= bought_wh <= volume_wh or (is_done and sold_wh < volume_wh):
                 return False
         return True
 

@@ -31,7 +31,7 @@ from contracts.trading.order_words import (
     UnknownOrder,
     WrongZone,
 )
-from contracts.trading.terms import OPEN_AHEAD_S_MAX
+from contracts.trading.terms import OPEN_AHEAD_S_MAX, QUARTER_STEPS
 from contracts.trading.uniform_price import Side
 from contracts.trading.units import Holding, Unit
 
@@ -113,6 +113,15 @@ class UnitStore(Protocol):
         """Write it back."""
 
 
+class Book(Protocol):
+    """What a desk needs of the contract that it works for."""
+
+    book: Map[BookKey, BookEntry | None]
+
+    def charge_steps(self, count: int) -> None:
+        """Charge turns of a loop before it runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """For whom orders are placed; `affiliates` are the others of its group, each with its zone."""
@@ -152,10 +161,10 @@ class Desk:
 
     def __init__(
         self,
+        orders: Book,
         ctx: Context,
         products: Products,
         ledger: Ledger,
-        book: Map[BookKey, BookEntry | None],
         positions: UnitStore,
         *,
         is_list: bool = False,
@@ -164,7 +173,7 @@ class Desk:
         self._ctx = ctx
         self._products = products
         self._ledger = ledger
-        self._book = book
+        self._orders = orders
         self._positions = positions
         self._open: dict[tuple[int, int], Product] = {}
         self._units: dict[UnitKey, Unit] = {}
@@ -201,7 +210,7 @@ class Desk:
         # Nothing is refused from here on.
         flags = GREEN * item.green | MAKER * owner.is_maker | RETAILER * owner.is_retailer
         id_ = self._ctx.item_id(item_index)
-        self._book[item.market, item.start_s, item.side, item.limit_per_wh, id_] = BookEntry(
+        self._orders.book[item.market, item.start_s, item.side, item.limit_per_wh, id_] = BookEntry(
             quarter_wh,
             owner.participant,
             owner.group,
@@ -222,7 +231,7 @@ class Desk:
         """Take an order of the caller out of the book; returns it and the µTHB it releases."""
         product = self._product(market, start_s)
         terms = product.terms
-        entry = self._book[market, start_s, side, limit_per_wh, id_]
+        entry = self._orders.book[market, start_s, side, limit_per_wh, id_]
         if entry is None:
             raise UnknownOrder(market=market, start_s=start_s, id=id_)
         if entry.account != self._ctx.caller:
@@ -243,7 +252,7 @@ class Desk:
         for i in range(terms.quarters):
             position = unit.position(slot + i)
             unit.set_position(slot + i, position.with_open(side, -entry.quarter_wh))
-        del self._book[market, start_s, side, limit_per_wh, id_]
+        del self._orders.book[market, start_s, side, limit_per_wh, id_]
         return entry, released_uthb
 
     def close(self) -> None:
@@ -254,12 +263,13 @@ class Desk:
         self._post(self._held)
 
     def _product(self, market: int, start_s: int) -> Product:
-        """Return a product whose orders may still change, or raise."""
+        """Return a product whose orders may still change, or raise; charges for its quarters."""
         key = market, start_s
         product = self._open.get(key)
         if product is None:
             now_s = self._ctx.market_time_s
             product = self._open[key] = self._products.require_open(market, start_s, now_s)
+        self._orders.charge_steps(QUARTER_STEPS * product.terms.quarters)
         return product
 
     def _unit(self, zone: int, day: int, participant: int) -> Unit:

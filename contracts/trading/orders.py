@@ -1,4 +1,4 @@
-"""Orders: the book of every product, and what each participant has open, bought, sold and held.
+"""Orders: the book of every product; placing, cancelling, replacing and closing what is in it.
 
 An order is (product, side, limit, id) in the book, escrow or margin on its owner's account, and Wh
 in the owner's unit: it writes these three keys and no other. Its id, SHA-256(sender ‖ nonce ‖ call
@@ -84,7 +84,7 @@ class Positions(UnitStore, Protocol):
 
 
 class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=(order_words,)):
-    """The books of all products, and every participant's units."""
+    """The books of all products."""
 
     book = Map[tuple[U16, TimeS, Side, PricePerWh, Hash32], BookEntry | None](
         id=0x3101, default=None, packed=True
@@ -320,7 +320,7 @@ class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=
         return id_
 
     def _desk(self, ctx: Context, *, is_list: bool = False) -> Desk:
-        return Desk(ctx, self._products, self._ledger, self.book, self._positions, is_list=is_list)
+        return Desk(self, ctx, self._products, self._ledger, self._positions, is_list=is_list)
 
     def _all_orders(self) -> Iterator[audit.StandingOrder]:
         for (market, start_s, side, limit_per_wh, _), entry in self.book.items():

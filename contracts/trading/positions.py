@@ -15,6 +15,7 @@ from contracts.kernel import Contract, Lane, Map, invariant, query
 from contracts.kernel.types import U16, U32, TimeS
 from contracts.trading.closing import UnitChange
 from contracts.trading.model import Position, UnitPosition, day_and_slot
+from contracts.trading.terms import QUARTER_STEPS
 from contracts.trading.uniform_price import Side
 from contracts.trading.units import DayBytes, Unit, UnitDay, holdings_of, positions_of
 
@@ -44,6 +45,7 @@ class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
 
         A product is (market, start); all its quarters change alike.
         """
+        self.charge_steps(QUARTER_STEPS * quarters)
         market, start_s = product
         zone, participant = owner
         day, slot = day_and_slot(start_s)

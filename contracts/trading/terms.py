@@ -30,6 +30,8 @@ OPEN_AHEAD_S_MAX: Final = 2 * DAY_S
 PRODUCT_ORDERS_MAX: Final = 400_000
 SLICE_ORDERS_MAX: Final = 5_000
 AMOUNT_LIMIT_UTHB: Final = 2**63
+# What each quarter of a product adds to the work on an order, in turns of a loop.
+QUARTER_STEPS: Final = 4
 
 
 class Mechanism(enum.IntEnum):

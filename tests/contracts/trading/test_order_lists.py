@@ -108,6 +108,17 @@ def test_one_item_counts_against_the_next(world: MarketWorld) -> None:
     assert codes == [0, 0, code[InsufficientFunds], code[BothSides]]
 
 
+@pytest.mark.parametrize("missing", [0, 1])
+def test_the_last_uthb_decides(world: MarketWorld, missing: int) -> None:
+    cost = 10 * 4_005
+    held = world.account("alice").free
+    # Its own fee of 1, and that of the order.
+    world.call("alice", "credit", "transfer", account_of("bob"), held - 2 - cost + missing, b"")
+    codes = world.submit("alice", [world.item(BID, 10, 4_000)])
+    assert codes == [InsufficientFunds.receipt_code() if missing else 0]
+    assert world.held("alice") == (0 if missing else cost, 0, 0)
+
+
 def test_a_list_is_worth_the_same_as_its_orders_alone() -> None:
     together, alone = MarketWorld(), MarketWorld()
     sides = [(BID, 10, 4_000, 0), (BID, 20, 3_000, 0), (ASK, 5, 9_000, 1), (BID, 7, 1_000, 95)]
