@@ -9,8 +9,10 @@ from typing import ClassVar, Final
 from contracts.governance.authorities import Authorities
 from contracts.governance.parameters import Parameters
 from contracts.grid.devices import Devices
+from contracts.grid.metering import Metering
 from contracts.grid.registrars import Registrars
 from contracts.grid.registry import GridRegistry
+from contracts.grid.statements import Statements
 from contracts.kernel.catalogue import Catalogue
 from contracts.kernel.clock import Clock
 from contracts.kernel.contract import Contract
@@ -35,6 +37,8 @@ CONTRACTS: Final[tuple[type[Contract], ...]] = (
     Registrars,
     GridRegistry,
     Devices,
+    Metering,
+    Statements,
     Markets,
     Positions,
     Orders,
@@ -60,6 +64,8 @@ class Registry:
         self.registrars = Registrars(host)
         self.grid = GridRegistry(host, self.registrars)
         self.devices = Devices(host, self.registrars, self.grid)
+        self.metering = Metering(host, self.schedule, self.grid, self.devices)
+        self.statements = Statements(host, self.schedule, self.grid, self.devices, self.metering)
         self.markets = Markets(host, self.grid)
         self.positions = Positions(host)
         self.orders = Orders(host, self.credit, self.grid, self.markets, self.positions)
@@ -77,6 +83,8 @@ class Registry:
             self.registrars,
             self.grid,
             self.devices,
+            self.metering,
+            self.statements,
             self.markets,
             self.positions,
             self.orders,

@@ -32,6 +32,7 @@ from contracts.grid.model import (
     Participant,
     Role,
     Service,
+    Standing,
     Zone,
 )
 from contracts.kernel import (
@@ -74,11 +75,12 @@ class Directory(Protocol):
 class Devices(Contract, name="devices", number=0x22, vocabulary=(words,)):
     """Meters and their keys, and the gateways that bring their readings."""
 
-    meters = Map[U32, Meter | None](id=0x2201, default=None)
+    meters = Map[U32, Meter | None](id=0x2201, default=None, packed=True)
     key_meters = Map[PublicKey, U32 | None](id=0x2202, default=None)
     meters_of = Map[tuple[U32, U32], bool](id=0x2203, default=False)
     services = Map[tuple[U16, U32, TimeS], Service | None](id=0x2204, default=None)
     gateways = Map[Address, Gateway | None](id=0x2205, default=None)
+    compliances = Map[U32, Compliance](id=0x2206, default=UNLICENSED)
 
     def __init__(self, host: Host, registrars: Registrars, directory: Directory) -> None:
         """Keep what knows registrars and participants."""
@@ -185,7 +187,9 @@ class Devices(Contract, name="devices", number=0x22, vocabulary=(words,)):
     def set_meter_compliance(self, ctx: Context, meter: U32, compliance: Compliance) -> None:
         """Set a meter's standing and licence; readings of a suspended meter are refused."""
         self._registrars.require(ctx, Role.COMPLIANCE)
-        self.meters[meter] = replace(self.meter(meter), compliance=compliance)
+        suspended = compliance.standing is Standing.SUSPENDED
+        self.meters[meter] = replace(self.meter(meter), suspended=suspended)
+        self.compliances[meter] = compliance
         self.emit(words.MeterComplianceSet(meter, compliance))
 
     @call
@@ -212,6 +216,11 @@ class Devices(Contract, name="devices", number=0x22, vocabulary=(words,)):
     def meter_by_number(self, meter: U32) -> Meter | None:
         """A meter by its number, or null."""
         return self.meters[meter]
+
+    @query
+    def compliance_of(self, meter: U32) -> Compliance:
+        """A meter's standing and licence; pending and empty if there is no such meter."""
+        return self.compliances[meter]
 
     @query
     def meters_of_participant(
@@ -244,6 +253,16 @@ class Devices(Contract, name="devices", number=0x22, vocabulary=(words,)):
             and self.key_meters[one.public_key] == number
             and is_registrable_key(one.public_key)
             for number, one in self.meters.items()
+        )
+
+    @invariant
+    def standings_say_who_is_suspended(self) -> bool:
+        """A meter is suspended if and only if its standing says so."""
+        meters = {number: one.suspended for number, one in self.meters.items() if one is not None}
+        standings = {number: one.standing for number, one in self.compliances.items()}
+        return standings.keys() <= meters.keys() and all(
+            suspended is (standings.get(number) is Standing.SUSPENDED)
+            for number, suspended in meters.items()
         )
 
     @invariant
@@ -309,8 +328,9 @@ class Devices(Contract, name="devices", number=0x22, vocabulary=(words,)):
             last_quarter_s=OPEN_END_S,
             import_register_wh=installation.import_register_wh,
             export_register_wh=installation.export_register_wh,
-            compliance=compliance,
+            suspended=compliance.standing is Standing.SUSPENDED,
         )
+        self.compliances[number] = compliance
         self.meters_of[participant, number] = True
         self.emit(words.MeterRegistered(number, one.zone, installation, public_key))
 

@@ -195,7 +195,8 @@ class Meter(Record):
     """Its last quarter; `OPEN_END_S` while it is not retired."""
     import_register_wh: Wh
     export_register_wh: Wh
-    compliance: Compliance
+    suspended: bool
+    """Whether its standing is `SUSPENDED`; its compliance is kept apart, as few ask for it."""
 
 
 @record(version=1)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from chain.genesis import Genesis
 from contracts.governance.authorities import Authority, GenesisAuthority
 from contracts.governance.parameters import ChainParameters, Timing
+from contracts.grid.reading import MeteringRules
 from contracts.kernel import Value
 from contracts.kernel.clock import ClockMode
 from contracts.kernel.meter import WeightTable
@@ -52,6 +53,7 @@ def make_genesis(
     people: Sequence[str] = PEOPLE,
     chain: ChainParameters | None = None,
     mode: ClockMode = ClockMode.DRIVEN,
+    metering: MeteringRules | None = None,
 ) -> Genesis:
     """Return a genesis whose people have 5 000 THB each."""
     names = validator_names(validators)
@@ -72,7 +74,7 @@ def make_genesis(
             "allocations": [one.to_wire() for one in nrg],
             "pools": [one.to_wire() for one in pools],
         },
-        **grid_sections(people),
+        **grid_sections(people, metering),
         "markets": {"markets": []},
         "auction": {},
     }

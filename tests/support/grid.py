@@ -19,6 +19,7 @@ from contracts.grid.model import (
     Standing,
     ZoneTerms,
 )
+from contracts.grid.reading import MeteringRules
 from contracts.kernel import Value
 from tests.support.people import account_of, key_of
 
@@ -42,6 +43,13 @@ TERMS = ParticipantTerms(
 RETAILER_TERMS = ParticipantTerms(
     import_limit_w=250_000, export_limit_w=250_000, base_load_wh=0, market_maker=True
 )
+RULES = MeteringRules(
+    provisional_s=900,
+    final_s=7_200,
+    correction_s=30 * 86_400,
+    window_days=40,
+    capacity_margin_ppm=20_000,
+)
 LICENSED = Compliance(Standing.COMPLIANT, "licence", 4_000_000_000)
 ZONE_TERMS = ZoneTerms(
     name="north",
@@ -64,10 +72,13 @@ def installation(
     return Installation(participant, role, CAPACITY_W, first_quarter_s, 0, 0)
 
 
-def grid_sections(people: Sequence[str]) -> dict[str, dict[str, Value]]:
+def grid_sections(
+    people: Sequence[str], rules: MeteringRules | None
+) -> dict[str, dict[str, Value]]:
     """Return the genesis of the grid's contracts, the people being participants 2, 3 and so on.
 
-    Those who hold an office are not among them.
+    Those who hold an office are not among them. Without rules no statements are published: nothing
+    is due until somebody sends a reading.
     """
     residents = [name for name in people if name not in OFFICES]
     retailer = GenesisParticipant(ZONE, None, (account_of(RETAILER),), RETAILER_TERMS, LICENSED)
@@ -90,4 +101,6 @@ def grid_sections(people: Sequence[str]) -> dict[str, dict[str, Value]]:
             "meters": [one.to_wire() for one in meters],
             "gateways": [gateway.to_wire()],
         },
+        "metering": {"rules": (rules or RULES).to_wire()},
+        "statements": {"first_quarter_s": None if rules is None else FIRST_QUARTER_S},
     }
