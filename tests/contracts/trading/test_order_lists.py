@@ -16,6 +16,7 @@ from contracts.trading.order_words import (
     BothSides,
     CapExceeded,
     NotYourOrder,
+    TooManyOrders,
     UnknownOrder,
 )
 from contracts.trading.uniform_price import Side
@@ -26,6 +27,7 @@ from tests.support.market import (
     PEOPLE,
     SOLAR,
     MarketWorld,
+    Placed,
     household,
     name_of,
     terms,
@@ -106,6 +108,17 @@ def test_one_item_counts_against_the_next(world: MarketWorld) -> None:
         ],
     )
     assert codes == [0, 0, code[InsufficientFunds], code[BothSides]]
+
+
+def test_a_hundred_orders_are_open_and_no_more(world: MarketWorld) -> None:
+    items = [world.item(BID, 1, 1_000, product=i % 96) for i in range(101)]
+    codes = world.submit("alice", items)
+    assert codes == [0] * 100 + [TooManyOrders.receipt_code()]
+    first = world.read.orders.open_orders(2, MARKET, world.start_s(0))[0]
+    order = Placed("alice", world.start_s(0), BID, 1_000, first.id)
+    world.cancel(order)
+    assert world.submit("alice", items[-2:]) == [0, TooManyOrders.receipt_code()]
+    world.check_invariants()
 
 
 @pytest.mark.parametrize("missing", [0, 1])
