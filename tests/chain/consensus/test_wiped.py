@@ -153,24 +153,26 @@ def test_old_claims_cannot_be_replayed() -> None:
     assert stage.faults() == [], "whoever sends one may mean another"
 
 
-def forged(stage: Stage) -> list[tuple[StatusClaim, Fault]]:
-    good = stage.claim(HEIGHT, 2)
-    return [
-        (replace(good, height=HEIGHT - 1), Fault.SIGNATURE),
-        (replace(good, validator=stage.address(1)), Fault.SIGNATURE),
-        (replace(good, signature=bytes(64)), Fault.SIGNATURE),
-        (replace(good, validator=bytes(20)), Fault.STRANGER),
-    ]
-
-
-@pytest.mark.parametrize("number", range(4))
-def test_a_forged_claim_is_refused(number: int) -> None:
+def test_a_forged_claim_counts_for_nothing() -> None:
     stage = wiped()
     claims(stage, HEIGHT, HEIGHT)
-    claim, fault = forged(stage)[number]
-    stage.give(inputs.ClaimReceived(PEER, claim))
+    good = stage.claim(HEIGHT, 2)
+    for forged in (
+        replace(good, signature=bytes(64)),
+        replace(good, height=HEIGHT - 1),
+        replace(good, validator=stage.address(1)),
+        replace(good, validator=bytes(20)),
+    ):
+        stage.give(inputs.ClaimReceived(PEER, forged))
     assert released(stage) == []
-    assert stage.faults() == [fault]
+    # Only of our own height do we know the keys: the first and the third are a peer's fault.
+    assert stage.faults() == [Fault.SIGNATURE, Fault.SIGNATURE]
+
+
+def test_a_chain_that_is_faster_than_any_repetition_still_asks() -> None:
+    stage = wiped()
+    made = stage.give(inputs.Committed(stage.context(HEIGHT + 1, sha256(b"next"))))
+    assert Broadcast(ClaimRequest(NONCE)) in made
 
 
 def test_who_may_sign_needs_no_claims() -> None:
