@@ -156,7 +156,6 @@ class Gap(Record):
     export_before_wh: Wh
     import_after_wh: Wh
     export_after_wh: Wh
-    sequence_before: Uint
     retired_import_wh: Wh
     """What counted as imported in quarters of the gap that are totals by now."""
     retired_export_wh: Wh

@@ -9,8 +9,9 @@ on both sides, and splits it: whatever the order of arrival, the result is the s
                │ missing │ missing │ late reading │ missing │ newest …
                └ gap ──────────────┘              └ gap ────┘
 
-The sequence rises with each message of the device. One that arrives late may carry a lower sequence
-than the newest, but not one below that of the reading before its gap: the device made it later.
+The sequence rises with each message of the device, so the newest reading has a higher one than all
+before. A late reading may be a message that was held up or one that was signed anew: registers say
+where it belongs, and its sequence says nothing.
 """
 
 from dataclasses import replace
@@ -70,7 +71,6 @@ def extend(newest: Newest, reading: SignedReading, flow: Flow) -> Gap | None:
         export_before_wh=newest.export_register_wh,
         import_after_wh=newest.import_register_wh + import_wh,
         export_after_wh=newest.export_register_wh + export_wh,
-        sequence_before=newest.sequence,
         retired_import_wh=0,
         retired_export_wh=0,
     )
@@ -79,10 +79,8 @@ def extend(newest: Newest, reading: SignedReading, flow: Flow) -> Gap | None:
 def split(first_s: int, gap: Gap, reading: SignedReading, flow: Flow) -> tuple[Gap, Gap]:
     """Check a late reading inside a gap; returns what is missing before it and after it.
 
-    Either may be of no length. Raises `SequenceNotRising` or `RegisterMismatch`.
+    Either may be of no length. Raises `RegisterMismatch`.
     """
-    if reading.sequence <= gap.sequence_before:
-        raise SequenceNotRising(sequence=reading.sequence, newest=gap.sequence_before)
     end_s = reading.interval_s + QUARTER_S
     import_wh = reading.import_register_wh - reading.import_wh
     export_wh = reading.export_register_wh - reading.export_wh

@@ -11,7 +11,7 @@ from contracts.kernel.clock import ClockMode
 from contracts.kernel.meter import WeightTable
 from contracts.money.credit import Allocation
 from contracts.money.nrg import TOTAL_UNRG, NrgAllocation, PoolAllocation
-from tests.support.grid import FIRST_QUARTER_S, OFFICES, grid_sections
+from tests.support.grid import FIRST_QUARTER_S, OFFICES, RULES, grid_sections
 from tests.support.people import account_of, key_of
 
 START_S = FIRST_QUARTER_S
@@ -53,7 +53,8 @@ def make_genesis(
     people: Sequence[str] = PEOPLE,
     chain: ChainParameters | None = None,
     mode: ClockMode = ClockMode.DRIVEN,
-    metering: MeteringRules | None = None,
+    metering: MeteringRules = RULES,
+    statements: bool = False,
 ) -> Genesis:
     """Return a genesis whose people have 5 000 THB each."""
     names = validator_names(validators)
@@ -74,7 +75,7 @@ def make_genesis(
             "allocations": [one.to_wire() for one in nrg],
             "pools": [one.to_wire() for one in pools],
         },
-        **grid_sections(people, metering),
+        **grid_sections(people, metering, statements=statements),
         "markets": {"markets": []},
         "auction": {},
     }

@@ -73,12 +73,12 @@ def installation(
 
 
 def grid_sections(
-    people: Sequence[str], rules: MeteringRules | None
+    people: Sequence[str], rules: MeteringRules, *, statements: bool
 ) -> dict[str, dict[str, Value]]:
     """Return the genesis of the grid's contracts, the people being participants 2, 3 and so on.
 
-    Those who hold an office are not among them. Without rules no statements are published: nothing
-    is due until somebody sends a reading.
+    Those who hold an office are not among them. Without statements nothing is due until somebody
+    sends a reading.
     """
     residents = [name for name in people if name not in OFFICES]
     retailer = GenesisParticipant(ZONE, None, (account_of(RETAILER),), RETAILER_TERMS, LICENSED)
@@ -101,6 +101,6 @@ def grid_sections(
             "meters": [one.to_wire() for one in meters],
             "gateways": [gateway.to_wire()],
         },
-        "metering": {"rules": (rules or RULES).to_wire()},
-        "statements": {"first_quarter_s": None if rules is None else FIRST_QUARTER_S},
+        "metering": {"rules": rules.to_wire()},
+        "statements": {"first_quarter_s": FIRST_QUARTER_S if statements else None},
     }

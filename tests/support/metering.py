@@ -19,7 +19,7 @@ from tests.support.grid import (
     meter_name,
 )
 from tests.support.people import account_of, key_of, seed_of
-from tests.support.settler import SettlerRegistry
+from tests.support.settler import SettlerRegistry, Told
 from tests.support.world import World
 
 ALICE = FIRST_NUMBER
@@ -51,14 +51,21 @@ class GridWorld(World):
     `measure` fixes them, `reading` signs them.
     """
 
-    def __init__(self, people: tuple[str, ...] = PEOPLE, rules: MeteringRules = RULES) -> None:
-        """Run the genesis; quarters are finalised from the first on."""
+    def __init__(
+        self,
+        people: tuple[str, ...] = PEOPLE,
+        rules: MeteringRules = RULES,
+        *,
+        at_work: bool = True,
+    ) -> None:
+        """Run the genesis; at work, statements and final quarters come by themselves."""
         chain = parameters(block_weight_max=40_000_000)
-        genesis = make_genesis(people=people, chain=chain, metering=rules)
+        genesis = make_genesis(people=people, chain=chain, metering=rules, statements=at_work)
         super().__init__(genesis, SettlerRegistry)
         self.rules = rules
         self.measured: dict[int, list[tuple[int, int]]] = {}
-        self.call(GATEWAY, "settler", "begin", START_S)
+        if at_work:
+            self.call(GATEWAY, "settler", "begin", START_S)
 
     @property
     def now_s(self) -> int:
@@ -144,6 +151,16 @@ class GridWorld(World):
     ) -> None:
         """Send corrections that must all be refused so, changing nothing but nonce and fee."""
         self.refuses(reject, *readings, gateway=operator, method="correct_readings")
+
+    def finalise(self, number: int) -> dict[int, tuple[int, int, bool]]:
+        """Finalise a quarter now; returns import, export and substituted by participant."""
+        told = self.call(GATEWAY, "settler", "finalise", quarter(number), 0, 100)
+        assert isinstance(told, list)
+        shape = Told.shape.from_wire
+        return {
+            one.participant: (one.import_wh, one.export_wh, one.substituted)
+            for one in map(shape, told)
+        }
 
     def energy(self, meter: int, number: int) -> tuple[int, int, Quality] | None:
         """Return what is recorded of a quarter: import, export, quality."""
