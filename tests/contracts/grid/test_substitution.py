@@ -1,6 +1,7 @@
 """Substitution: four like days, in the market's time zone, and never less than the base load."""
 
 from dataclasses import replace
+from typing import Unpack
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from contracts.grid.reading import MeteringRules, Quality, Slot
 from contracts.grid.substitution import is_weekend, like_days, shared, substitute_wh
 from tests.support.genesis import START_S
 from tests.support.grid import REGISTRAR, RULES, TERMS, UTC_OFFSET_S
-from tests.support.metering import ALICE, BOB, DAY_S, GridWorld, quarter
+from tests.support.metering import ALICE, BOB, DAY_S, GridWorld, Said, quarter
 
 BASE_WH = TERMS.base_load_wh
 SAME_SLOT = 40
@@ -93,14 +94,14 @@ def test_a_gap_is_shared_in_proportion_and_exactly(
 # On the chain
 
 
-def days_of(world: GridWorld, meter: int, by_day: dict[int, int], **said: Quality) -> None:
+def days_of(world: GridWorld, meter: int, by_day: dict[int, int], **said: Unpack[Said]) -> None:
     """Let a meter measure one quarter a day, nothing else, and send those quarters in time."""
     last = max(by_day) * 96 + SAME_SLOT
     wh = {day * 96 + SAME_SLOT: value for day, value in by_day.items()}
     world.measure(meter, *[(wh.get(number, 0), 0) for number in range(last + 1)])
     for number in sorted(wh):
         world.to_quarter(number + 1)
-        world.accepted(world.reading(meter, number, **said))  # type: ignore[misc]  # one name
+        world.accepted(world.reading(meter, number, **said))
 
 
 def missing_on(world: GridWorld, day: int) -> dict[int, tuple[int, int, bool]]:
