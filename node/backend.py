@@ -52,7 +52,9 @@ class BlockArchive(Protocol):
 class Backend(Protocol):
     """The node, as the API sees it."""
 
-    archive: BlockArchive
+    @property
+    def archive(self) -> BlockArchive:
+        """Return the committed blocks."""
 
     def published(self) -> AbstractContextManager[Published]:
         """Pin the newest published version for the length of a `with` block; any thread."""

@@ -1,0 +1,1 @@
+"""The methods of the API, by subject: a function's name, types and docstring are the method."""
