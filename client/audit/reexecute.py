@@ -7,7 +7,7 @@ state is known behind it; a receipt or event that differs from what the header p
 and the proven one takes its place in all that follows. (PROTOCOL §2–4.)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from chain.block import Block, InvalidBlockError
@@ -17,6 +17,7 @@ from chain.ledger import Ledger, Preparer
 from chain.light import VerificationError, verify_final
 from chain.store import CommitBatch, MemoryState, StoredBlock
 from chain.verdicts import Verdicts
+from chain.votes import Certificate
 from client.audit.report import Findings, shown
 from contracts.kernel import Host
 from contracts.kernel.meter import Meter, WeightTable
@@ -44,10 +45,12 @@ class ReplayStore(MemoryState):
     def block(self, height: int) -> StoredBlock | None:
         """Return None: blocks are not kept."""
         del height
+        return None
 
     def place_of(self, transaction_id: bytes) -> tuple[int, int] | None:
         """Return None: transactions are not kept."""
         del transaction_id
+        return None
 
     def history_node(self, position: int) -> bytes:
         """Refuse: only reopening a chain asks for it."""
@@ -95,13 +98,10 @@ class Reexecution:
         ledger, header = self._ledger, block.header
         ledger.preparer = preparer
         made = Block(header, block.body)
-        certificate = block.certificate
         try:
             ledger.validate(made)
-            if certificate is None:
-                raise VerificationError("the block has no certificate")
-            validators = ledger.tip.next_validators
-            verify_final(header.chain_id, validators, header, certificate)
+            certificate = _certificate(block)
+            verify_final(header.chain_id, ledger.tip.next_validators, header, certificate)
         except InvalidBlockError as error:
             self._stop(error.reason, error.expected, error.got)
             return block
@@ -114,9 +114,7 @@ class Reexecution:
         result = candidate.result
         receipts = tuple(one.encode() for one in result.receipts)
         self._compare_all("receipt", receipts, block.receipts)
-        for index, (expected, found) in enumerate(
-            zip(result.events, block.events, strict=False)
-        ):
+        for index, (expected, found) in enumerate(zip(result.events, block.events, strict=False)):
             self._compare_all(f"event of receipt {index}", expected, found)
         if len(result.events) != len(block.events):
             self._findings.differ("events", "lists", len(result.events), len(block.events))
@@ -130,7 +128,7 @@ class Reexecution:
             self._findings.differ(f"{what} count", "list", len(expected), len(found))
 
     def _compare_headers(
-        self, expected: list[object], found: list[object], names: tuple[str, ...]
+        self, expected: Sequence[object], found: Sequence[object], names: tuple[str, ...]
     ) -> None:
         for name, one, other in zip(("version", *names), expected, found, strict=True):
             self._findings.compare("block 0 is not the genesis'", name, one, other)
@@ -139,3 +137,9 @@ class Reexecution:
         self.is_complete = False
         said = f"{reason}; re-execution ends here"
         self._findings.differ("block does not follow", said, shown(expected), shown(found))
+
+
+def _certificate(block: StoredBlock) -> Certificate:
+    if block.certificate is None:
+        raise VerificationError("there is none")
+    return block.certificate

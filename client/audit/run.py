@@ -1,0 +1,117 @@
+"""One audit: blocks fetched ahead, re-executed and booked in step, compared in the end.
+
+Each block goes through both ways. Re-execution comes first: it says which receipts and events the
+header proves, and those the accountant books, so that a falsified one is found once and where it
+is. If a block does not follow, the accountant goes on with what is claimed; only the comparison
+with a state, which is then unknown, is left out.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple
+
+import trio
+
+from chain.store import StoredBlock
+from chain.transaction import PreparedTransaction, SignedTransaction, decode_transaction, prepare
+from chain.verdicts import Verdicts
+from client.audit.accountant import Accountant
+from client.audit.compare import compare_with_state
+from client.audit.deeds import decode_transactions, deeds_of
+from client.audit.reexecute import Reexecution
+from client.audit.report import AuditReport, Findings
+from client.audit.source import BlockSource
+
+# Blocks that wait between the source and the audit.
+BLOCKS_AHEAD: Final = 64
+BLOCKS_PER_BATCH: Final = 16
+
+
+class Progress(NamedTuple):
+    """How far an audit has come: blocks done, the last to do, differences so far."""
+
+    height: int
+    tip_height: int
+    differences: int
+
+
+async def audit(
+    source: BlockSource, progress: Callable[[Progress], object] | None = None
+) -> AuditReport:
+    """Audit a chain up to its present tip; raises `SourceError` or `InvalidGenesisError`."""
+    tip_height = await source.tip_height()
+    run = Audit(source)
+    send, receive = trio.open_memory_channel[StoredBlock](BLOCKS_AHEAD)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_fetch, source, tip_height, send)
+        async with receive:
+            batch: list[StoredBlock] = []
+            async for block in receive:
+                batch.append(block)
+                if len(batch) < BLOCKS_PER_BATCH and block.header.height < tip_height:
+                    continue
+                await trio.to_thread.run_sync(run.take, tuple(batch))
+                batch.clear()
+                if progress is not None:
+                    progress(Progress(block.header.height, tip_height, run.findings.total))
+    return await trio.to_thread.run_sync(run.report)
+
+
+class Audit:
+    """An audit under way; `take` blocks in their order from 0, then ask for the `report`."""
+
+    def __init__(self, source: BlockSource) -> None:
+        """Run the genesis both ways; raises `InvalidGenesisError`."""
+        self.findings = Findings()
+        verdicts = Verdicts()
+        self._chain_id = source.genesis.chain_id
+        self._reexecution = Reexecution(source.genesis, self.findings, verdicts)
+        self._accountant = Accountant(source.genesis, self.findings, verdicts)
+        self._height = -1
+
+    def take(self, blocks: tuple[StoredBlock, ...]) -> None:
+        """Audit the next blocks."""
+        for block in blocks:
+            self._take(block)
+
+    def report(self) -> AuditReport:
+        """Compare the books with the state, and return what came of the audit."""
+        findings, accountant = self.findings, self._accountant
+        accountant.finish()
+        if self._reexecution.is_complete:
+            compare_with_state(accountant, self._reexecution.contracts(), findings)
+        return AuditReport(
+            chain_id=self._chain_id,
+            height=self._height,
+            state_root=self._reexecution.state_root,
+            counts=findings.counts,
+            totals=accountant.totals(),
+            differences=tuple(findings.differences),
+            differences_total=findings.total,
+        )
+
+    def _take(self, block: StoredBlock) -> None:
+        findings = self.findings
+        self._height += 1
+        findings.at(self._height)
+        findings.compare("block of another height", "height", self._height, block.header.height)
+        if self._height == 0:
+            self._reexecution.begin(block)
+            return
+        decoded = decode_transactions(block, self._chain_id, findings)
+        proven = self._reexecution.apply(block, partial(self._prepare, decoded))
+        self._accountant.apply(deeds_of(proven, decoded, findings))
+
+    def _prepare(self, decoded: dict[bytes, SignedTransaction], raw: bytes) -> PreparedTransaction:
+        """Prepare a transaction that is decoded already, or say again why it cannot be."""
+        signed = decoded.get(raw)
+        return prepare(decode_transaction(raw, self._chain_id) if signed is None else signed)
+
+
+async def _fetch(
+    source: BlockSource, tip_height: int, send: trio.MemorySendChannel[StoredBlock]
+) -> None:
+    """Send all blocks in their order."""
+    async with send:
+        for height in range(tip_height + 1):
+            await send.send(await source.block(height))
