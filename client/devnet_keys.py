@@ -1,0 +1,41 @@
+"""The keys of a devnet: everybody's derive from a name and a seed that everybody knows.
+
+Whoever reads this file holds them. A chain with such keys is for trying things out on one machine;
+its genesis says `devnet`, and a node with it refuses to listen beyond loopback.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from chain.crypto import public_key_of
+from client.wallet import Wallet
+from contracts.kernel import address_of, sha256
+
+PUBLIC_SEED: Final = b"gridtokenx devnet key "
+VALIDATOR: Final = "validator 0"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Somebody of the devnet, with everything that follows from the name."""
+
+    name: str
+
+    @property
+    def seed(self) -> bytes:
+        """Return the secret seed, which is none."""
+        return sha256(PUBLIC_SEED + self.name.encode())
+
+    @property
+    def public_key(self) -> bytes:
+        """Return the public key."""
+        return public_key_of(self.seed)
+
+    @property
+    def account(self) -> bytes:
+        """Return the address that the key answers for."""
+        return address_of(self.public_key)
+
+    def wallet(self, chain_id: bytes) -> Wallet:
+        """Return the account's wallet on a chain."""
+        return Wallet.of(chain_id, self.seed)
