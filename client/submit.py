@@ -34,15 +34,15 @@ async def wait_final(
     rpc: Rpc, transaction_id: bytes, *, timeout_s: float = 30.0, poll_s: float = POLL_S
 ) -> Json:
     """Return the receipt of a transaction once a block has it; raises `NotFinalError`."""
-    with trio.move_on_after(timeout_s):
-        while True:
-            status = await rpc.call("tx_status", id=transaction_id.hex())
-            if status["status"] == "final":
-                return await rpc.call("tx_receipt", id=transaction_id.hex())
-            if status["status"] == "unknown":
-                msg = f"the node no longer knows transaction {transaction_id.hex()}"
-                raise NotFinalError(msg)
-            await trio.sleep(poll_s)
+    deadline = trio.current_time() + timeout_s
+    while trio.current_time() < deadline:
+        status = await rpc.call("tx_status", id=transaction_id.hex())
+        if status["status"] == "final":
+            return await rpc.call("tx_receipt", id=transaction_id.hex())
+        if status["status"] == "unknown":
+            msg = f"the node no longer knows transaction {transaction_id.hex()}"
+            raise NotFinalError(msg)
+        await trio.sleep(poll_s)
     msg = f"transaction {transaction_id.hex()} is not final after {timeout_s:g} s"
     raise NotFinalError(msg)
 
