@@ -13,10 +13,13 @@ from chain.store import MemoryStore, StoredBlock
 from chain.transaction import PreparedTransaction
 from chain.votes import Certificate, Step, Vote, vote_message
 from client.audit import AuditReport, Difference, StoreSource, audit
+from contracts.grid.reading import MeteringRules
 from contracts.registry import Registry
 from tests.support.chain import InOrder
-from tests.support.genesis import validator_names
+from tests.support.genesis import PEOPLE, make_genesis, parameters, validator_names
+from tests.support.grid import RULES
 from tests.support.market import MarketWorld
+from tests.support.metering import GridWorld
 from tests.support.people import account_of, seed_of
 from tests.support.world import BLOCK_MS, World
 
@@ -89,3 +92,14 @@ class Tampered(StoreSource):
 
 class AuditedMarket(MarketWorld, Audited):
     """A market on a ledger."""
+
+
+class AuditedGrid(GridWorld, Audited):
+    """A grid with metering on a ledger; statements come by themselves."""
+
+    def __init__(self, people: tuple[str, ...] = PEOPLE, rules: MeteringRules = RULES) -> None:
+        chain = parameters(block_weight_max=40_000_000)
+        genesis = make_genesis(people=people, chain=chain, metering=rules, statements=True)
+        Audited.__init__(self, genesis)
+        self.rules = rules
+        self.measured = {}
