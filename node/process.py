@@ -1,0 +1,309 @@
+"""The process behind `gtx run`: one node from its home folder until a signal stops it.
+
+```text
+settings, genesis, key  →  lock  →  database, checked whole  →  may it sign?  →  engine  →  API
+```
+
+SIGINT or SIGTERM ends it in the reverse order: the API lets requests under way end, then the engine
+stops between two steps, then everything is closed. A second signal does not wait for requests.
+Whatever goes wrong becomes a `Failure` with its exit code.
+"""
+
+import errno
+import gc
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import structlog
+import trio
+
+from chain.genesis import Genesis, InvalidGenesisError
+from chain.ledger import CorruptStateError, ForeignChainError
+from chain.mempool import MempoolLimits
+from chain.store import StoredBlock
+from chain.validators import Validator
+from contracts.kernel import Value
+from contracts.kernel.errors import StorageError
+from node.api import ApiLimits, make_app, serve
+from node.backend import Submission
+from node.chain_node import ChainNode, genesis_of, open_node
+from node.config import Config, ConfigError, RpcConfig
+from node.engine import DivergedError
+from node.failure import ExitCode, Failure
+from node.home import Home, HomeError
+from node.signer import SignerError
+from node.signer_reset import signer_fault
+from node.validator_key import ValidatorKey
+from node.workers import WorkersBrokenError
+
+SWITCH_INTERVAL_S: Final = 0.0005
+BURST_S: Final = 2
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a node says once it serves."""
+
+    chain: str
+    chain_id: bytes
+    height: int
+    account: bytes
+    urls: tuple[str, ...]
+
+
+class NodeBackend:
+    """The node, as the API sees it."""
+
+    def __init__(self, node: ChainNode, chain: str) -> None:
+        """Answer from the parts of this node."""
+        self._engine = node.engine
+        self._intake = node.intake
+        self._chain = chain
+        self.archive = node.engine.archive
+        self.published = node.engine.published
+
+    async def submit(self, raws: list[bytes]) -> list[Submission]:
+        """Verify and admit transactions; one answer each, in order."""
+        return await self._intake.submit(raws)
+
+    def is_waiting(self, transaction_id: bytes) -> bool:
+        """Say whether a transaction is in the mempool."""
+        return transaction_id in self._engine.mempool
+
+    def mempool_status(self) -> dict[str, Value]:
+        """Return the mempool's counts and limits."""
+        return self._engine.mempool.status()
+
+    def health(self) -> dict[str, Value]:
+        """Return what an operator looks at first."""
+        return {"chain": self._chain, **self._engine.health()}
+
+    async def blocks(self) -> AsyncIterator[StoredBlock]:
+        """Yield each block as it is committed, from now on; a slow reader is cut off."""
+        async for block in self._engine.blocks():
+            yield block
+
+
+def run_node(home: Home, announce: Callable[[Running], None], config: Config) -> None:
+    """Run a node until a signal stops it; raises `Failure`."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    with failures_explained(), _sigterm_as_interrupt():
+        trio.run(_run, home, announce, config)
+
+
+def load_config(home: Home) -> Config:
+    """Read the settings; raises `Failure`."""
+    with failures_explained():
+        return Config.load(home.config)
+
+
+def load_genesis(home: Home) -> Genesis:
+    """Read the genesis; raises `Failure`."""
+    return read_genesis(home.genesis)
+
+
+def read_genesis(path: Path) -> Genesis:
+    """Read a genesis from a file; raises `Failure`."""
+    with failures_explained():
+        try:
+            return genesis_of(path)
+        except FileNotFoundError as error:
+            raise Failure(
+                ExitCode.CONFIG, f"there is no {path}", "make a home with: gtx init"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise Failure(ExitCode.CONFIG, f"{path} is not UTF-8 text") from error
+
+
+async def _run(home: Home, announce: Callable[[Running], None], config: Config) -> None:
+    genesis = load_genesis(home)
+    key = ValidatorKey.load(home)
+    refuse_public_devnet_beyond_loopback(genesis, config.rpc.host)
+    with open_node(
+        home,
+        genesis,
+        account=key.account,
+        consensus_seed=key.seed,
+        workers=config.node.workers,
+        limits=_mempool_limits(config),
+    ) as node:
+        _check_that_it_can_sign(node, key, signer_fault(home, genesis.chain_id, key.seed))
+        # What lives now lives as long as the process; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        app = make_app(NodeBackend(node, genesis.name), _api_limits(config.rpc))
+        shutdown = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_by_signal, shutdown, nursery.cancel_scope)
+            await nursery.start(node.engine.run)
+            async with trio.open_nursery() as serving:
+                urls = await serving.start(serve, app, config.rpc.host, config.rpc.port, shutdown)
+                tip = node.ledger.tip
+                log.info("node_started", chain=genesis.name, height=tip.height, urls=urls)
+                announce(
+                    Running(genesis.name, genesis.chain_id, tip.height, key.account, tuple(urls))
+                )
+            nursery.cancel_scope.cancel()
+        log.info("node_stopped", height=node.ledger.tip.height)
+
+
+async def _stop_by_signal(shutdown: trio.Event, everything: trio.CancelScope) -> None:
+    """Stop gracefully at the first signal, at once at the second."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if shutdown.is_set():
+                log.warning("node_stopping_at_once", signal=name)
+                everything.cancel()
+            else:
+                log.info("node_stopping", signal=name)
+                shutdown.set()
+
+
+def refuse_public_devnet_beyond_loopback(genesis: Genesis, host: str) -> None:
+    """Raise `Failure` where everybody could spend what a devnet's public keys hold."""
+    if genesis.devnet and not is_loopback(host):
+        raise Failure(
+            ExitCode.CONFIG,
+            f"rpc.host = {host!r}, but {genesis.name!r} is a devnet, whose keys are public: "
+            "it listens on loopback only",
+            'set rpc.host = "127.0.0.1" in config.toml',
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether nobody but this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_that_it_can_sign(node: ChainNode, key: ValidatorKey, fault: str | None) -> None:
+    validators = node.ledger.tip.next_validators
+    if Validator(key.account, key.public_key) not in validators.members:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"consensus key {key.public_key.hex()} is not of this chain's validators",
+            "use the home that the genesis was made with",
+        )
+    others = validators.size - 1
+    if not node.machine.may_sign and others < validators.quorum:
+        raise Failure(
+            ExitCode.SIGNER,
+            f"this validator does not know what it has signed: {fault}",
+            "if nothing above some height can have been signed by this key: "
+            "gtx signer reset --above HEIGHT",
+        )
+
+
+def _api_limits(rpc: RpcConfig) -> ApiLimits:
+    return ApiLimits(
+        body_bytes_max=rpc.body_bytes_max,
+        batch_max=rpc.batch_max,
+        connections_max=rpc.connections_max,
+        requests_per_s=rpc.requests_per_s,
+        requests_burst=max(BURST_S * rpc.requests_per_s, rpc.batch_max),
+        subscriptions_max=rpc.subscriptions_max,
+    )
+
+
+def _mempool_limits(config: Config) -> MempoolLimits:
+    return MempoolLimits(
+        transactions=config.mempool.transactions_max,
+        bytes=config.mempool.bytes_max,
+        sender_transactions=config.mempool.sender_transactions_max,
+    )
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a node that is still starting as Ctrl-C does, locks and files closed."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """Turn what a node is expected to fail by into a `Failure`."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaves = tuple(_leaves(group))
+        interrupts = [one for one in leaves if isinstance(one, KeyboardInterrupt)]
+        if interrupts:
+            raise interrupts[0] from group
+        failures = [failure for failure in map(_failure_of, leaves) if failure is not None]
+        if not failures:
+            raise
+        raise failures[0] from group
+    except Exception as error:
+        failure = _failure_of(error)
+        if failure is None or failure is error:
+            raise
+        raise failure from error
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
+
+
+def _failure_of(error: BaseException) -> Failure | None:
+    """Return what to tell a person, or None for a bug."""
+    if isinstance(error, Failure):
+        return error
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return Failure(code, *_what_and_help(str(error)), name=type(error).__name__)
+    if isinstance(error, socket.gaierror):
+        return Failure(ExitCode.CONFIG, f"rpc.host: {error.strerror}", "use an address or a name")
+    if isinstance(error, OSError):
+        code = _CODE_OF_ERRNO.get(error.errno or 0, ExitCode.STORAGE)
+        help_ = "choose another rpc.port, or 0 for a free one" if code is ExitCode.IN_USE else None
+        return Failure(code, str(error), help_, name="OSError")
+    return None
+
+
+def _what_and_help(message: str) -> tuple[str, str | None]:
+    """Split a message of ours, which says what to do after a semicolon."""
+    what, _, help_ = message.partition("; ")
+    return what, help_ or None
+
+
+_CODES: Final = (
+    (ConfigError, ExitCode.CONFIG),
+    (InvalidGenesisError, ExitCode.CONFIG),
+    (ForeignChainError, ExitCode.CONFIG),
+    (HomeError, ExitCode.IN_USE),
+    (CorruptStateError, ExitCode.STORAGE),
+    (StorageError, ExitCode.STORAGE),
+    (DivergedError, ExitCode.STORAGE),
+    (SignerError, ExitCode.SIGNER),
+    (WorkersBrokenError, ExitCode.BUG),
+)
+_CODE_OF_ERRNO: Final = MappingProxyType(
+    {
+        errno.EADDRINUSE: ExitCode.IN_USE,
+        errno.EADDRNOTAVAIL: ExitCode.CONFIG,
+        errno.EACCES: ExitCode.CONFIG,
+    }
+)

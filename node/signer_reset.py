@@ -1,0 +1,124 @@
+"""Lifting the guard against signing twice, by an operator's word alone.
+
+A validator whose log or last-signed file is missing, cut or damaged does not know what it has
+signed. Others can release it by telling their heights, if a quorum of others exists. Where it does
+not (the only validator, or more than f wiped), an operator may say above which height the key has
+never signed. If that is wrong, the validator can sign two blocks of one height: agreement rests on
+the operator's word. So it is refused unless the guard is really closed, and below any height that
+this home can show was reached. (PROTOCOL §5.)
+
+Old files are put aside, never deleted. Writing order: log, then file; a crash between the two
+leaves the guard closed, and the reset can be done again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from chain.consensus.guard import MustNotSign, Restored, recover
+from chain.consensus.log import (
+    LogContents,
+    MaySignAbove,
+    SignerIdentity,
+    file_bytes,
+    frame,
+    last_signed,
+    read_frames,
+)
+from chain.crypto import public_key_of
+from client.files import sync_folder, write_whole
+from node.home import Home
+from node.signer import LOG_BYTES_MAX, SignerError, SignerPaths
+
+ASIDE_MAX: Final = 1_000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SignerState:
+    """What log and last-signed file say of a consensus key."""
+
+    fault: str | None
+    """Why the key must not sign, or None."""
+    highest: int
+    """The highest height that these or files put aside show as signed or released; 0 if none."""
+
+
+def signer_state(paths: SignerPaths, chain_id: bytes, public_key: bytes) -> SignerState:
+    """Read both files without changing them."""
+    contents = [_read(paths.log), _read(paths.last_signed)]
+    aside = [_read(old) for path in (paths.log, paths.last_signed) for old in _put_aside_of(path)]
+    heights = [0]
+    for one in (record for content in (*contents, *aside) for record in content.records):
+        last = last_signed(one)
+        if last is not None:
+            heights.append(last.height)
+        elif isinstance(one, MaySignAbove):
+            heights.append(one.height)
+    recovered = recover(contents[0], contents[1], chain_id, public_key)
+    match recovered:
+        case MustNotSign():
+            return SignerState(recovered.reason, max(heights))
+        case Restored():
+            return SignerState(None, max(heights))
+
+
+def signer_fault(home: Home, chain_id: bytes, seed: bytes) -> str | None:
+    """Return why the key must not sign on this chain, or None."""
+    return signer_state(home.signer_paths(chain_id, seed), chain_id, public_key_of(seed)).fault
+
+
+def reset_signer(paths: SignerPaths, chain_id: bytes, public_key: bytes, above: int) -> list[Path]:
+    """Allow the key to sign above a height; returns where the old files lie now.
+
+    Raises `SignerError` if the guard is open, or `above` is below what the files show.
+    """
+    state = signer_state(paths, chain_id, public_key)
+    if state.fault is None:
+        msg = "log and last-signed file are whole: this validator may sign; nothing is to be reset"
+        raise SignerError(msg)
+    if above < state.highest:
+        msg = (
+            f"this key has signed at height {state.highest}, so it may not sign again from "
+            f"{above + 1}; give --above {state.highest} or more"
+        )
+        raise SignerError(msg)
+    aside = [_put_aside(path) for path in (paths.log, paths.last_signed) if path.exists()]
+    identity = SignerIdentity(chain_id, public_key, new=False)
+    write_whole(paths.log, frame(identity) + frame(MaySignAbove(above)))
+    write_whole(paths.last_signed, file_bytes(identity, None))
+    log.warning(
+        "signer_reset",
+        public_key=public_key.hex(),
+        above=above,
+        reason=state.fault,
+        aside=[str(path) for path in aside],
+    )
+    return aside
+
+
+def _put_aside_of(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.name}.before-reset-*"))
+
+
+def _put_aside(path: Path) -> Path:
+    for number in range(1, ASIDE_MAX):
+        aside = path.with_name(f"{path.name}.before-reset-{number}")
+        if not aside.exists():
+            path.rename(aside)
+            sync_folder(path.parent)
+            return aside
+    msg = f"{path.parent} holds {ASIDE_MAX - 1} files of earlier resets; move some away"
+    raise SignerError(msg)
+
+
+def _read(path: Path) -> LogContents:
+    try:
+        if path.stat().st_size > LOG_BYTES_MAX:
+            return LogContents((), 0, f"{path} is larger than any log of ours")
+        return read_frames(path.read_bytes())
+    except FileNotFoundError:
+        return LogContents((), 0, None)
