@@ -5,6 +5,7 @@ its genesis says `devnet`, and a node with it refuses to listen beyond loopback.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from chain.crypto import public_key_of
@@ -21,17 +22,17 @@ class Identity:
 
     name: str
 
-    @property
+    @cached_property
     def seed(self) -> bytes:
         """Return the secret seed, which is none."""
         return sha256(PUBLIC_SEED + self.name.encode())
 
-    @property
+    @cached_property
     def public_key(self) -> bytes:
         """Return the public key."""
         return public_key_of(self.seed)
 
-    @property
+    @cached_property
     def account(self) -> bytes:
         """Return the address that the key answers for."""
         return address_of(self.public_key)
