@@ -38,11 +38,6 @@ class Place(NamedTuple):
             raise ValueError(msg)
         return cls(*map(int, parts.groups()))
 
-    @property
-    def next(self) -> "Place":
-        """Return the place after this event."""
-        return self._replace(event=self.event + 1)
-
 
 class EventFilter(Params):
     """Which events are wanted; what is left out matches all."""

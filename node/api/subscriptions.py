@@ -39,6 +39,7 @@ Send = Callable[[bytes], Awaitable[None]]
 class Notification(Answer):
     """What a subscription sends: events of one block, and the cursor after them.
 
+    A block of many events comes in several parts; the cursor of the last is the next block.
     `ended` is null but in the last one of a subscription that the node ends.
     """
 
@@ -124,9 +125,11 @@ class EventHub:
         block = self._recent.get(start.height) or self._blocks.at(start.height)
         events = list(events_from(block, start, wanted))
         most = self.limits.items_max
+        after = [*(event.place for event in events[most::most]), Place(start.height + 1)]
+        parts = [events[first : first + most] for first in range(0, len(events), most)]
         return [
-            _notification(number, events[first : first + most], start.height)
-            for first in range(0, len(events), most)
+            _notification(number, part, start.height, cursor)
+            for part, cursor in zip(parts, after, strict=False)
         ]
 
     def _keep(self, block: StoredBlock) -> None:
@@ -163,12 +166,13 @@ class Subscription:
                 await send(self._farewell(place, behind))
                 return
             has_caught_up = has_caught_up or behind == 0
+            next_block = Place(place.height + 1)
             messages = await self.hub.notifications(self.number, self.wanted, place)
             if self.every_block and not messages:
-                messages = [_notification(self.number, [], place.height)]
+                messages = [_notification(self.number, [], place.height, next_block)]
             for message in messages:
                 await send(message)
-            place = Place(place.height + 1)
+            place = next_block
 
     def _farewell(self, place: Place, behind: int) -> bytes:
         error = SlowSubscriber(blocks_behind=behind)
@@ -181,9 +185,8 @@ class Subscription:
         ).encode()
 
 
-def _notification(number: int, events: list[PlacedEvent], height: int) -> bytes:
-    """Make the notification of some events of a block; the last one's cursor is the next block."""
-    cursor = events[-1].place.next if events else Place(height + 1)
+def _notification(number: int, events: list[PlacedEvent], height: int, cursor: Place) -> bytes:
+    """Make the notification of some events of a block."""
     return Notification(
         subscription=number,
         height=height,
