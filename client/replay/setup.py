@@ -49,6 +49,7 @@ from contracts.kernel.meter import WeightTable
 from contracts.money.credit import Allocation
 from contracts.money.nrg import POOLS, TOTAL_UNRG, NrgAllocation, PoolAllocation
 from contracts.trading.markets import GenesisMarket
+from contracts.trading.settlement_model import SettlementRules
 from contracts.trading.terms import Mechanism, Terms
 
 NAME: Final = "gridtokenx-devnet"
@@ -89,6 +90,14 @@ METERING: Final = MeteringRules(
     correction_s=30 * 86_400,
     window_days=40,
     capacity_margin_ppm=20_000,
+)
+SETTLEMENT: Final = SettlementRules(
+    freeze_ahead_s=86_400,
+    clearing_wh=1_000,
+    clearing_ppm=50_000,
+    arrears_limit_uthb=100 * UTHB_PER_THB,
+    grid_minimum_uthb=10_000 * UTHB_PER_THB,
+    slice_units=512,
 )
 
 
@@ -185,7 +194,7 @@ def make_genesis(week: Week) -> Genesis:
         "statements": {"first_quarter_s": week.start_s},
         "markets": {"markets": [GenesisMarket(MARKET, "local", _terms(), week.start_s).to_wire()]},
         "auction": {},
-        "settlement": {"first_quarter_s": week.start_s},
+        "settlement": {"rules": SETTLEMENT.to_wire(), "first_quarter_s": week.start_s},
     }
     return Genesis(NAME, start_s * 1_000, devnet=True, sections=sections)
 
