@@ -5,6 +5,7 @@ whole pool (`BrokenProcessPool`); the pool is then made anew and its batches are
 bounded number of times. (DESIGN §7.)
 """
 
+import contextlib
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,7 +16,7 @@ import structlog
 import trio
 
 from chain.verdicts import SignedMessage, Verdicts
-from node.verify_batch import Triple, verify_batch
+from node.verify_batch import Triple, begin_worker, verify_batch
 
 BATCH_MAX: Final = 256
 RETRIES_MAX: Final = 3
@@ -81,13 +82,19 @@ class SignatureWorkers:
 
     def _new_pool(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, mp_context=context)
+        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=begin_worker)
 
 
 async def _wait(future: "Future[list[bool]]") -> list[bool]:
     """Wait for a future of the pool without holding the loop."""
     done = trio.Event()
     token = trio.lowlevel.current_trio_token()
-    future.add_done_callback(lambda _: token.run_sync_soon(done.set))
+
+    def tell(_: "Future[list[bool]]") -> None:
+        # A batch may outlive the loop that was cancelled while it waited.
+        with contextlib.suppress(trio.RunFinishedError):
+            token.run_sync_soon(done.set)
+
+    future.add_done_callback(tell)
     await done.wait()
     return future.result()
