@@ -28,6 +28,12 @@ def write_whole(path: Path, data: bytes, *, mode: int = SECRET_MODE) -> None:
     sync_folder(path.parent)
 
 
+def remove_halves(path: Path) -> None:
+    """Remove what a killed process left of replacing `path`; nobody else may write it now."""
+    for half in path.parent.glob(f".{path.name}.*"):
+        half.unlink()
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)

@@ -3,10 +3,14 @@
 The log lies in the data folder, the last-signed file outside of it, so that a data folder put back
 from a backup cannot make the validator sign twice. Both are made together with the key and begin
 with the same synced record. What may be signed is decided by `chain.consensus.guard`; this file
-only moves bytes, in the order log, file, send. (PROTOCOL §5.)
+only moves bytes, in the order log, file, send. After a failed write nobody knows what is on disk:
+the signer signs nothing more, and the node stops. (PROTOCOL §5.)
 """
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +20,7 @@ from chain.consensus.log import (
     FRAME_BYTES_MAX,
     LogContents,
     LogRecord,
+    MaySignAbove,
     SignerIdentity,
     compacted,
     file_bytes,
@@ -26,10 +31,13 @@ from chain.consensus.log import (
 from chain.consensus.messages import StatusClaim, claim_message
 from chain.consensus.statement import Statement
 from chain.crypto import public_key_of, sign
-from client.files import sync_folder, write_whole
+from client.files import remove_halves, sync_folder, write_whole
 
 COMPACT_BYTES: Final = 16 * 2**20
-LOG_BYTES_MAX: Final = COMPACT_BYTES + 4 * FRAME_BYTES_MAX
+# A height keeps its statements until it is decided; two of each round carry a block.
+ROUNDS_WITH_FULL_BLOCKS: Final = 50
+LOG_BYTES_MAX: Final = COMPACT_BYTES + 2 * ROUNDS_WITH_FULL_BLOCKS * FRAME_BYTES_MAX
+ASIDE_MAX: Final = 1_000
 
 
 class SignerError(Exception):
@@ -54,24 +62,24 @@ class Signer:
     """Signs for one consensus key, never twice; one thread uses it."""
 
     def __init__(self, seed: bytes, chain_id: bytes, paths: SignerPaths) -> None:
-        """Open log and file and find out what may be signed; see `recovered`."""
+        """Open log and file and find out what may be signed; see `recovered`.
+
+        Raises `SignerError` if the disk does not let it.
+        """
         self._seed = seed
         self._chain_id = chain_id
         self._paths = paths
         self.public_key = public_key_of(seed)
-        log = _read(paths.log)
-        self.recovered: Restored | MustNotSign = recover(
-            log, _read(paths.last_signed), chain_id, self.public_key
-        )
-        self._guard = Guard(self.recovered)
-        self._identity = _identity(log, chain_id, self.public_key)
         self._handle = -1
-        if isinstance(self.recovered, Restored):
-            self._open_log(log)
-            if self.recovered.last is not None:
-                # The log may be one statement ahead of the file.
-                content = file_bytes(self._identity, self.recovered.last)
-                write_whole(paths.last_signed, content)
+        with _disk("open the signer's log and last-signed file"):
+            log = read_log(paths.log)
+            self.recovered: Restored | MustNotSign = recover(
+                log, read_log(paths.last_signed), chain_id, self.public_key
+            )
+            self._guard = Guard(self.recovered)
+            self._identity = _identity(log, chain_id, self.public_key)
+            if isinstance(self.recovered, Restored):
+                self._put_in_order(log, self.recovered)
 
     @classmethod
     def create(cls, seed: bytes, chain_id: bytes, paths: SignerPaths) -> "Signer":
@@ -81,8 +89,9 @@ class Signer:
                 msg = f"{path} exists: this key has signed before; never make it anew"
                 raise SignerError(msg)
         content = frame(SignerIdentity(chain_id, public_key_of(seed), new=True))
-        write_whole(paths.log, content)
-        write_whole(paths.last_signed, content)
+        with _disk(f"make {paths.log} and {paths.last_signed}"):
+            write_whole(paths.log, content)
+            write_whole(paths.last_signed, content)
         return cls(seed, chain_id, paths)
 
     def sign(self, statement: Statement) -> bytes:
@@ -100,26 +109,37 @@ class Signer:
         return StatusClaim(height, nonce, account, signature)
 
     def persist(self, record: LogRecord) -> None:
-        """Append a record, synced; then renew the last-signed file if the record is signed."""
-        assert self._handle >= 0, "a signer that must not sign has no open log"
-        data = frame(record)
-        written = os.write(self._handle, data)
-        if written != len(data):
-            msg = f"only {written} of {len(data)} bytes reached {self._paths.log}; disk full?"
-            raise SignerError(msg)
-        os.fsync(self._handle)
-        last = last_signed(record)
-        if last is not None:
-            write_whole(self._paths.last_signed, file_bytes(self._identity, last))
+        """Append a record, synced, then do what it means for file and guard.
+
+        Raises `SignerError` if a write fails, after which nothing is signed any more.
+        """
+        try:
+            with _disk(f"write to {self._paths.log} and {self._paths.last_signed}"):
+                if isinstance(record, MaySignAbove):
+                    self._begin_again(record.height)
+                else:
+                    self._append(record)
+        except SignerError:
+            self.close()
+            self._guard = Guard(MustNotSign("a write failed"))
+            raise
 
     def compact(self, height: int) -> None:
         """Rewrite a long log without what is settled below `height`; a short one stays."""
         if self._handle < 0 or self._paths.log.stat().st_size < COMPACT_BYTES:
             return
-        records = compacted(_read(self._paths.log).records, height)
-        os.close(self._handle)
-        write_whole(self._paths.log, b"".join(frame(one) for one in records))
-        self._handle = os.open(self._paths.log, os.O_WRONLY | os.O_APPEND)
+        with _disk(f"rewrite {self._paths.log}"):
+            log = read_log(self._paths.log)
+            if log.damage is not None or log.size_bytes != self._paths.log.stat().st_size:
+                msg = (
+                    f"{self._paths.log} changed while the node ran: {log.damage or 'torn'}; "
+                    "check the disk, then restart the node"
+                )
+                raise SignerError(msg)
+            records = compacted(log.records, height)
+            write_whole(self._paths.log, b"".join(frame(one) for one in records))
+            self.close()
+            self._open_log()
 
     def close(self) -> None:
         """Close the log."""
@@ -127,22 +147,89 @@ class Signer:
             os.close(self._handle)
             self._handle = -1
 
-    def _open_log(self, log: LogContents) -> None:
-        self._handle = os.open(self._paths.log, os.O_WRONLY | os.O_APPEND)
+    def _put_in_order(self, log: LogContents, restored: Restored) -> None:
+        """Remove what a crash left: halves of the file, a torn frame, a file one statement back."""
+        remove_halves(self._paths.log)
+        remove_halves(self._paths.last_signed)
+        self._open_log()
         if self._paths.log.stat().st_size > log.size_bytes:
-            # A torn last frame: it was never sent.
+            # It was never sent.
             os.truncate(self._paths.log, log.size_bytes)
             os.fsync(self._handle)
             sync_folder(self._paths.log.parent)
+        content = file_bytes(self._identity, restored.last)
+        if self._paths.last_signed.read_bytes() != content:
+            write_whole(self._paths.last_signed, content)
+
+    def _open_log(self) -> None:
+        self._handle = os.open(self._paths.log, os.O_WRONLY | os.O_APPEND)
+
+    def _append(self, record: LogRecord) -> None:
+        assert self._handle >= 0, "a signer that must not sign has no open log"
+        data = frame(record)
+        written = os.write(self._handle, data)
+        if written != len(data):
+            raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
+        os.fsync(self._handle)
+        last = last_signed(record)
+        if last is not None:
+            write_whole(self._paths.last_signed, file_bytes(self._identity, last))
+
+    def _begin_again(self, above: int) -> None:
+        begin_again(self._paths, self._chain_id, self.public_key, above)
+        self.close()
+        self._open_log()
+        self._identity = SignerIdentity(self._chain_id, self.public_key, new=False)
+        self._guard.release(above)
 
 
-def _read(path: Path) -> LogContents:
+def begin_again(paths: SignerPaths, chain_id: bytes, public_key: bytes, above: int) -> list[Path]:
+    """Begin log and file of a released key, which may sign above a height only.
+
+    What was there is put aside, never deleted; returns where it lies now. The log comes first: a
+    crash before the file is there leaves a key that must not sign.
+    """
+    aside = [_put_aside(path) for path in (paths.log, paths.last_signed) if path.exists()]
+    identity = SignerIdentity(chain_id, public_key, new=False)
+    write_whole(paths.log, frame(identity) + frame(MaySignAbove(above)))
+    write_whole(paths.last_signed, file_bytes(identity, None))
+    return aside
+
+
+def put_aside_of(path: Path) -> list[Path]:
+    """Return what was put aside of a log or file so far."""
+    return sorted(path.parent.glob(f"{path.name}.before-reset-*"))
+
+
+def read_log(path: Path) -> LogContents:
+    """Read a log or last-signed file; one that is missing is empty."""
     try:
         if path.stat().st_size > LOG_BYTES_MAX:
             return LogContents((), 0, f"{path} is larger than any log of ours")
         return read_frames(path.read_bytes())
     except FileNotFoundError:
         return LogContents((), 0, None)
+
+
+def _put_aside(path: Path) -> Path:
+    for number in range(1, ASIDE_MAX):
+        aside = path.with_name(f"{path.name}.before-reset-{number}")
+        if not aside.exists():
+            path.rename(aside)
+            sync_folder(path.parent)
+            return aside
+    msg = f"{path.parent} holds {ASIDE_MAX - 1} files of earlier resets; move some away"
+    raise SignerError(msg)
+
+
+@contextmanager
+def _disk(doing: str) -> Iterator[None]:
+    """Say what to do when the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"cannot {doing}: {error.strerror}; make room or repair the disk, then restart"
+        raise SignerError(msg) from error
 
 
 def _identity(log: LogContents, chain_id: bytes, public_key: bytes) -> SignerIdentity:

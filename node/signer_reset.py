@@ -13,26 +13,14 @@ leaves the guard closed, and the reset can be done again.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import structlog
 
 from chain.consensus.guard import MustNotSign, Restored, recover
-from chain.consensus.log import (
-    LogContents,
-    MaySignAbove,
-    SignerIdentity,
-    file_bytes,
-    frame,
-    last_signed,
-    read_frames,
-)
+from chain.consensus.log import MaySignAbove, last_signed
 from chain.crypto import public_key_of
-from client.files import sync_folder, write_whole
 from node.home import Home
-from node.signer import LOG_BYTES_MAX, SignerError, SignerPaths
-
-ASIDE_MAX: Final = 1_000
+from node.signer import SignerError, SignerPaths, begin_again, put_aside_of, read_log
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +37,8 @@ class SignerState:
 
 def signer_state(paths: SignerPaths, chain_id: bytes, public_key: bytes) -> SignerState:
     """Read both files without changing them."""
-    contents = [_read(paths.log), _read(paths.last_signed)]
-    aside = [_read(old) for path in (paths.log, paths.last_signed) for old in _put_aside_of(path)]
+    contents = [read_log(paths.log), read_log(paths.last_signed)]
+    aside = [read_log(old) for path in (paths.log, paths.last_signed) for old in put_aside_of(path)]
     heights = [0]
     for one in (record for content in (*contents, *aside) for record in content.records):
         last = last_signed(one)
@@ -86,10 +74,7 @@ def reset_signer(paths: SignerPaths, chain_id: bytes, public_key: bytes, above: 
             f"{above + 1}; give --above {state.highest} or more"
         )
         raise SignerError(msg)
-    aside = [_put_aside(path) for path in (paths.log, paths.last_signed) if path.exists()]
-    identity = SignerIdentity(chain_id, public_key, new=False)
-    write_whole(paths.log, frame(identity) + frame(MaySignAbove(above)))
-    write_whole(paths.last_signed, file_bytes(identity, None))
+    aside = begin_again(paths, chain_id, public_key, above)
     log.warning(
         "signer_reset",
         public_key=public_key.hex(),
@@ -98,27 +83,3 @@ def reset_signer(paths: SignerPaths, chain_id: bytes, public_key: bytes, above: 
         aside=[str(path) for path in aside],
     )
     return aside
-
-
-def _put_aside_of(path: Path) -> list[Path]:
-    return sorted(path.parent.glob(f"{path.name}.before-reset-*"))
-
-
-def _put_aside(path: Path) -> Path:
-    for number in range(1, ASIDE_MAX):
-        aside = path.with_name(f"{path.name}.before-reset-{number}")
-        if not aside.exists():
-            path.rename(aside)
-            sync_folder(path.parent)
-            return aside
-    msg = f"{path.parent} holds {ASIDE_MAX - 1} files of earlier resets; move some away"
-    raise SignerError(msg)
-
-
-def _read(path: Path) -> LogContents:
-    try:
-        if path.stat().st_size > LOG_BYTES_MAX:
-            return LogContents((), 0, f"{path} is larger than any log of ours")
-        return read_frames(path.read_bytes())
-    except FileNotFoundError:
-        return LogContents((), 0, None)

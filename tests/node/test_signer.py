@@ -1,18 +1,21 @@
 """The signer on disk: it signs again what it signed, refuses what contradicts it, survives cuts."""
 
+import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from chain.consensus.guard import MustNotSign, Restored
-from chain.consensus.log import SignedPrevote
+from chain.consensus.log import MaySignAbove, SignedPrevote
 from chain.consensus.statement import Statement, statement_of
 from chain.crypto import public_key_of, verify
 from chain.votes import Step, Vote, vote_payload
 from contracts.kernel import address_of
 from node import signer as signer_module
-from node.signer import Signer, SignerError, SignerPaths
+from node.signer import Signer, SignerError, SignerPaths, put_aside_of
 
 SEED = bytes(range(32))
 CHAIN = b"\x01" * 32
@@ -170,20 +173,97 @@ def test_a_long_log_is_compacted_and_still_refuses_what_it_must(
     assert again.sign(prevote(61))
 
 
+@contextmanager
+def room_for(size_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_a_full_disk_is_an_error_and_what_was_not_written_is_not_sent(
     paths: SignerPaths,
 ) -> None:
-    import resource  # noqa: PLC0415 - only this test limits the process
-
     signer = Signer.create(SEED, CHAIN, paths)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (paths.log.stat().st_size + 10, hard))
-    try:
-        with pytest.raises((SignerError, OSError)):
-            say(signer, 1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with room_for(paths.log.stat().st_size + 10), pytest.raises(SignerError, match="make room"):
+        say(signer, 1)
+    with pytest.raises(SignerError, match="refused to sign"):
+        signer.sign(prevote(2))
     signer.close()
     again = reopened(paths)
     assert isinstance(again.recovered, Restored)
     assert again.recovered.last is None
+
+
+def test_a_log_that_cannot_be_rewritten_stays_as_it_is(
+    paths: SignerPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = Signer.create(SEED, CHAIN, paths)
+    for height in (1, 2):
+        say(signer, height)
+    whole = paths.log.read_bytes()
+    monkeypatch.setattr(signer_module, "COMPACT_BYTES", 1)
+    with room_for(10), pytest.raises(SignerError, match="make room"):
+        signer.compact(2)
+    assert paths.log.read_bytes() == whole
+    say(signer, 3)
+    signer.close()
+    assert isinstance(reopened(paths).recovered, Restored)
+
+
+def test_a_log_that_was_damaged_meanwhile_is_not_rewritten(
+    paths: SignerPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = Signer.create(SEED, CHAIN, paths)
+    say(signer, 1)
+    damaged = paths.log.read_bytes()[:-1]
+    paths.log.write_bytes(damaged)
+    monkeypatch.setattr(signer_module, "COMPACT_BYTES", 1)
+    with pytest.raises(SignerError, match="changed while the node ran"):
+        signer.compact(2)
+    assert paths.log.read_bytes() == damaged
+    signer.close()
+
+
+def test_a_released_key_begins_log_and_file_again_and_signs_above_only(
+    paths: SignerPaths,
+) -> None:
+    signer = Signer.create(SEED, CHAIN, paths)
+    say(signer, 7)
+    signer.close()
+    paths.last_signed.unlink()
+    wiped, old = reopened(paths), paths.log.read_bytes()
+    assert isinstance(wiped.recovered, MustNotSign)
+    wiped.persist(MaySignAbove(8))
+    with pytest.raises(SignerError, match="above 8 only"):
+        wiped.sign(prevote(8))
+    say(wiped, 9)
+    wiped.close()
+    again = reopened(paths)
+    assert isinstance(again.recovered, Restored)
+    assert again.recovered.above == 8
+    assert [one.read_bytes() for one in put_aside_of(paths.log)] == [old]
+    with pytest.raises(SignerError):
+        again.sign(prevote(9, b"\x07" * 32))
+    say(again, 10)
+    again.close()
+
+
+def test_halves_of_a_killed_write_are_removed(paths: SignerPaths) -> None:
+    Signer.create(SEED, CHAIN, paths).close()
+    for path in (paths.log, paths.last_signed):
+        path.with_name(f".{path.name}.abcd1234").write_bytes(b"half")
+    reopened(paths).close()
+    assert list(paths.log.parent.iterdir()) == [paths.log]
+    assert list(paths.last_signed.parent.iterdir()) == [paths.last_signed]
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_says_so(paths: SignerPaths) -> None:
+    Signer.create(SEED, CHAIN, paths).close()
+    paths.log.unlink()
+    paths.log.mkdir()
+    with pytest.raises(SignerError, match="cannot open the signer's log"):
+        reopened(paths)
