@@ -1,0 +1,125 @@
+"""The write points of a process: every operation that changes or syncs a file of its home.
+
+They are met where they happen: the system's calls under the signer's log and last-signed file, and
+the store's commit. A run without a fault lists them by name; a run with one ends at the point asked
+for, so a write point that is added later is met as well.
+"""
+
+import os
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from chain.store import CommitBatch
+from node.home import Home
+from node.leveldb import LevelStore
+
+How: TypeAlias = Literal["before", "half", "after", "full"]
+# What still fits on a full disk: part of a record, so that appends end in the middle of one.
+ROOM_BYTES: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens at one write point.
+
+    before, after  the process is killed there
+    half           the process is killed in the middle of an append; elsewhere as `before`
+    full           the disk is full from there on
+    """
+
+    point: int
+    how: How
+
+
+class WritePoints:
+    """Counts the write points of this process and performs the fault at the one it is for."""
+
+    def __init__(self, home: Home, fault: Fault | None, tell: Callable[[int, str], None]) -> None:
+        """Tell each point's number and name before it happens."""
+        self._home = home
+        self._fault = fault
+        self._tell = tell
+        self._count = 0
+        self._write = os.write
+
+    def watch(self) -> None:
+        """Stand between this process and its files from now on."""
+        points, write, sync = self, os.write, os.fsync
+        rename, truncate, commit = os.replace, os.truncate, LevelStore.commit
+
+        def watched_write(handle: int, data: bytes) -> int:
+            appended = (handle, data)
+            written: int = points.meet(
+                "append to", _path_of(handle), lambda: write(handle, data), appended
+            )
+            return written
+
+        def watched_sync(handle: int) -> None:
+            points.meet("sync", _path_of(handle), lambda: sync(handle))
+
+        def watched_rename(source: Any, target: Any) -> None:  # noqa: ANN401 - any kind of path
+            points.meet("rename", Path(target), lambda: rename(source, target))
+
+        def watched_truncate(where: Any, size: int) -> None:  # noqa: ANN401 - a path or a handle
+            path = _path_of(where) if isinstance(where, int) else Path(where)
+            points.meet("cut", path, lambda: truncate(where, size))
+
+        def watched_commit(store: LevelStore, batch: CommitBatch) -> None:
+            points.meet("commit to", points.database_log(), lambda: commit(store, batch))
+
+        os.write, os.fsync = watched_write, watched_sync  # type: ignore[assignment]
+        os.replace, os.truncate = watched_rename, watched_truncate  # type: ignore[assignment]
+        LevelStore.commit = watched_commit  # type: ignore[method-assign]
+
+    def is_ours(self, path: Path) -> bool:
+        """Say whether this is a file of the chain or the signer, or a folder of theirs."""
+        home = self._home.folder
+        return any(path.is_relative_to(home / name) for name in ("data", "signer"))
+
+    def meet(
+        self,
+        verb: str,
+        path: Path,
+        act: Callable[[], Any],
+        appended: tuple[int, bytes] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever the operation returns
+        """Perform an operation, or what happens instead of it."""
+        if not self.is_ours(path):
+            return act()
+        self._count += 1
+        self._tell(self._count, f"{verb} {self._name(path)}")
+        fault = self._fault
+        if fault is None or fault.point != self._count:
+            return act()
+        if fault.how == "full":
+            size = path.stat().st_size if path.is_file() else 0
+            room = size + ROOM_BYTES if appended or verb == "commit to" else 0
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+            return act()
+        if fault.how == "half" and appended is not None:
+            handle, data = appended
+            self._write(handle, data[: len(data) >> 1])
+        if fault.how == "after":
+            act()
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("a killed process does nothing more")
+
+    def database_log(self) -> Path:
+        """Return LevelDB's own log, which the next commit is appended to."""
+        return max(self._home.database.glob("*.log"))
+
+    def _name(self, path: Path) -> str:
+        relative = path.relative_to(self._home.folder)
+        if relative.suffix == ".log" and relative.name != "consensus.log":
+            return "the database"
+        if ".last" in relative.name:
+            return "the last-signed file"
+        return str(relative)
+
+
+def _path_of(handle: int) -> Path:
+    return Path(f"/proc/self/fd/{handle}").readlink()
