@@ -4,7 +4,6 @@ A source is not trusted: `client/audit/reexecute.py` checks all that it says. On
 read at all, or is missing, ends an audit, as a `SourceError`.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from chain.block import Body, Header
@@ -53,7 +52,7 @@ class Archive(Protocol):
 class Rpc(Protocol):
     """What calls a node's methods; raises its own errors where a node refuses or is gone."""
 
-    async def call(self, method: str, params: Mapping[str, Json]) -> Json:
+    async def call(self, method: str, /, **params: Json) -> Json:
         """Call a method by name and return its result."""
 
 
@@ -90,7 +89,7 @@ class RpcSource:
 
     async def tip_height(self) -> int:
         """Return the node's newest height."""
-        status = await self._rpc.call("chain_status", {})
+        status = await self._rpc.call("chain_status")
         height = status.get("height") if isinstance(status, dict) else None
         if type(height) is not int or height < 0:
             raise SourceError("the node's status has no height")
@@ -102,8 +101,9 @@ class RpcSource:
         items: list[Json] = []
         start: Json = 0
         for _ in range(PAGES_MAX):
-            params = {"height": height, "detail": "raw", "start": start, "limit": PAGE_RECEIPTS}
-            answer = await self._rpc.call("chain_block", params)
+            answer = await self._rpc.call(
+                "chain_block", height=height, detail="raw", start=start, limit=PAGE_RECEIPTS
+            )
             try:
                 items += answer["items"]
                 start = answer["next"]

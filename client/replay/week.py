@@ -66,9 +66,15 @@ class Week:
         """Return when a quarter begins, in seconds since the epoch."""
         return self.start_s + quarter * QUARTER_S
 
+    def first(self, quarters: int) -> "Week":
+        """Return the same households over the first quarters only."""
+        return self._cut(slice(quarters))
+
     def days(self, first: int, count: int) -> "Week":
         """Return the same households over some days only."""
-        cut = slice(first * QUARTERS_PER_DAY, (first + count) * QUARTERS_PER_DAY)
+        return self._cut(slice(first * QUARTERS_PER_DAY, (first + count) * QUARTERS_PER_DAY))
+
+    def _cut(self, cut: slice) -> "Week":
         households = tuple(
             Household(
                 h.bus,
@@ -79,9 +85,9 @@ class Week:
             for h in self.households
         )
         if not households[0].load_wh:
-            msg = f"the data has no day {first}"
+            msg = f"the data has {self.quarters} quarters, none from {cut.start or 0} to {cut.stop}"
             raise WeekDataError(msg)
-        return Week(self.quarter_start_s(cut.start), households, self.transformer_va)
+        return Week(self.quarter_start_s(cut.start or 0), households, self.transformer_va)
 
 
 def load_week(folder: Path) -> Week:

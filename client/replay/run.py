@@ -1,0 +1,89 @@
+"""A whole replay: drive the week, make the report, audit the chain."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chain.bech32 import encode_address
+from client.audit import AuditReport, RpcSource, audit
+from client.audit import Progress as AuditProgress
+from client.replay.driver import Driver, Progress
+from client.replay.report.canonical import fingerprint
+from client.replay.report.collect import Collector, forecasts_wh
+from client.replay.report.facts import Facts, Party, Run
+from client.replay.report.figures import Report, report_of
+from client.replay.setup import (
+    HOUSEHOLD_UTHB,
+    MARKET,
+    OFFICE_UTHB,
+    RETAILER,
+    RETAILER_NUMBER,
+    ZONE,
+    make_genesis,
+    members_of,
+)
+from client.replay.week import Week
+from client.rpc import Rpc
+
+# What collects facts needs no others; the rest is for the audit, which reads the blocks.
+_REPORTED = frozenset({"orders", "auction", "settlement"})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a replay."""
+
+    facts: Facts
+    report: Report
+    fingerprint: str
+    audit: AuditReport
+
+    def to_json(self) -> dict[str, Any]:
+        """Return fingerprint and audit as plain values."""
+        return {"fingerprint": self.fingerprint, "audit": self.audit.to_json()}
+
+
+def run_of(week: Week, quarters: int, seed: int) -> Run:
+    """Return what a replay of the first quarters of a week was given."""
+    week = week.first(quarters)
+    parties = tuple(
+        Party(member.number, encode_address(member.identity.account), HOUSEHOLD_UTHB)
+        for member in members_of(week)
+    )
+    return Run(
+        week=week,
+        zone=ZONE,
+        market=MARKET,
+        parties=parties,
+        retailer=Party(RETAILER_NUMBER, encode_address(RETAILER.account), OFFICE_UTHB),
+        grid_opening_uthb=OFFICE_UTHB,
+        forecasts_wh=forecasts_wh(week, seed),
+    )
+
+
+async def replay(
+    url: str,
+    week: Week,
+    *,
+    quarters: int,
+    seed: int,
+    on_progress: Callable[[Progress], None],
+    on_audit: Callable[[AuditProgress], None],
+) -> Outcome:
+    """Replay the first quarters of a week on the node at `url`, or go on with such a replay.
+
+    The node's chain must have been made for this week (`client.replay.setup`). Raises
+    `ReplayError`, `RpcError`, `NodeUnreachableError`, `FactsError` or `SourceError`.
+    """
+    collector = Collector(run_of(week, quarters, seed))
+
+    def collect(event: dict[str, Any]) -> None:
+        if event["contract"] in _REPORTED:
+            collector.add(event)
+
+    async with Rpc(url) as rpc:
+        await Driver(rpc, week, seed, quarters, collect, on_progress).run()
+        facts = collector.facts()
+        source = RpcSource(make_genesis(week), rpc)
+        audited = await audit(source, on_audit)
+    return Outcome(facts, report_of(facts), fingerprint(facts), audited)
