@@ -45,11 +45,14 @@ from contracts.kernel import (
     query,
 )
 from contracts.kernel.host import Host
-from contracts.kernel.types import U8, U16, U32, Address
+from contracts.kernel.types import U16, U32, Address
 
 GENESIS_PARTICIPANTS_MAX: Final = 100_000
 PAGE_MAX: Final = 1_000
 
+# In one value each, because every order and every settlement asks for them.
+AccountList = Annotated[tuple[Address, ...], Items(ACCOUNTS_MAX)]
+AffiliateList = Annotated[tuple[U32, ...], Items(AFFILIATES_MAX)]
 PageSize = Annotated[int, Range(1, PAGE_MAX)]
 
 
@@ -68,11 +71,11 @@ class GridRegistry(Contract, name="registry", number=0x20, vocabulary=(words,)):
     participants = Map[U32, Participant | None](id=0x2003, default=None)
     last_participant = Cell[U32](id=0x2004, default=0)
     owners = Map[Address, U32](id=0x2005, default=0)
-    account_list = Map[tuple[U32, U8], Address | None](id=0x2006, default=None)
+    account_list = Map[U32, AccountList](id=0x2006, default=())
     invitations = Map[tuple[U32, Address], bool](id=0x2007, default=False)
     members_of = Map[tuple[U16, U32], bool](id=0x2008, default=False)
     member_counts = Map[U16, U32](id=0x2009, default=0)
-    affiliates_of = Map[tuple[U32, U32], bool](id=0x200A, default=False)
+    affiliates_of = Map[U32, AffiliateList](id=0x200A, default=())
     suspensions = Map[tuple[U16, U32], bool](id=0x200B, default=False)
 
     def __init__(self, host: Host, registrars: Registrars) -> None:
@@ -262,19 +265,19 @@ class GridRegistry(Contract, name="registry", number=0x20, vocabulary=(words,)):
         return self.owners[account] or None
 
     @query
-    def accounts(self, participant: U32) -> Annotated[tuple[Address, ...], Items(ACCOUNTS_MAX)]:
+    def accounts(self, participant: U32) -> AccountList:
         """A participant's accounts in the order in which they joined."""
-        return tuple(a for _, a in self.account_list.items(participant) if a is not None)
+        return self.account_list[participant]
 
     @query
-    def invited(self, participant: U32) -> Annotated[tuple[Address, ...], Items(ACCOUNTS_MAX)]:
+    def invited(self, participant: U32) -> AccountList:
         """The accounts that may join a participant, ascending."""
         return tuple(account for (_, account), _ in self.invitations.items(participant))
 
     @query
-    def affiliates(self, group: U32) -> Annotated[tuple[U32, ...], Items(AFFILIATES_MAX)]:
+    def affiliates(self, group: U32) -> AffiliateList:
         """All participants of a group, ascending, its head among them."""
-        return tuple(sorted((group, *self._others(group))))
+        return tuple(sorted((group, *self.affiliates_of[group])))
 
     @query
     def members(
@@ -306,7 +309,7 @@ class GridRegistry(Contract, name="registry", number=0x20, vocabulary=(words,)):
 
     @invariant
     def accounts_belong_to_one_participant(self) -> bool:
-        """The lists of accounts are those of the owners, in places without a gap, 16 at most."""
+        """The lists of accounts are those of the owners, 16 of each at most."""
         return audit.accounts_hold(self.owners, self.account_list, self.invitations)
 
     @invariant
@@ -353,7 +356,7 @@ class GridRegistry(Contract, name="registry", number=0x20, vocabulary=(words,)):
     def _join(self, participant: int, account: bytes) -> None:
         self._require_free(account)
         self.owners[account] = participant
-        self.account_list[participant, len(self.accounts(participant))] = account
+        self.account_list[participant] = (*self.accounts(participant), account)
         self.emit(words.AccountJoined(participant, account))
 
     def _require_invited(self, participant: int, account: bytes) -> None:
@@ -365,7 +368,7 @@ class GridRegistry(Contract, name="registry", number=0x20, vocabulary=(words,)):
             raise words.AccountTaken(account=account)
 
     def _affiliate(self, participant: int, head: int) -> None:
-        one, under_it = self.participant(participant), self._others(participant)
+        one, under_it = self.participant(participant), self.affiliates_of[participant]
         if head != participant:
             if under_it or self.participant(head).group != head:
                 raise words.BadAffiliation(
@@ -373,13 +376,12 @@ class GridRegistry(Contract, name="registry", number=0x20, vocabulary=(words,)):
                 )
             if one.group != head and len(self.affiliates(head)) >= AFFILIATES_MAX:
                 raise words.TooManyAffiliates(head=head, limit=AFFILIATES_MAX)
-        del self.affiliates_of[one.group, participant]
-        self.affiliates_of[head, participant] = head != participant
+        others = self.affiliates_of[one.group]
+        self.affiliates_of[one.group] = tuple(other for other in others if other != participant)
+        if head != participant:
+            self.affiliates_of[head] = (*self.affiliates_of[head], participant)
         self.participants[participant] = replace(one, group=head)
         self.emit(words.AffiliateSet(participant, head))
-
-    def _others(self, head: int) -> tuple[int, ...]:
-        return tuple(participant for (_, participant), _ in self.affiliates_of.items(head))
 
     def _set_compliance(self, participant: int, compliance: Compliance) -> None:
         one = self.participant(participant)

@@ -49,30 +49,30 @@ def members_hold(
 
 def accounts_hold(
     owners: Map[bytes, int],
-    account_list: Map[tuple[int, int], bytes | None],
+    account_list: Map[int, tuple[bytes, ...]],
     invitations: Map[tuple[int, bytes], bool],
 ) -> bool:
-    """Say whether an account is listed once, under its owner, in places without a gap, up to 16."""
-    listed: dict[bytes | None, int] = {}
-    places: dict[int, int] = {}
-    for (participant, place), account in account_list.items():
-        if place != places.get(participant, 0) or account in listed:
-            return False
-        places[participant] = place + 1
-        listed[account] = participant
-    invited = [participant for (participant, _), _ in invitations.items()]
-    for participant in invited:
-        places[participant] = places.get(participant, 0) + 1
-    return listed == dict(owners.items()) and max(places.values(), default=0) <= ACCOUNTS_MAX
+    """Say whether an account is listed once, under its owner, of whom it is one of 16 at most."""
+    listed: dict[bytes, int] = {}
+    counts: dict[int, int] = {}
+    for participant, accounts in account_list.items():
+        counts[participant] = len(accounts)
+        for account in accounts:
+            if account in listed:
+                return False
+            listed[account] = participant
+    for participant in [key[0] for key, _ in invitations.items()]:
+        counts[participant] = counts.get(participant, 0) + 1
+    return listed == dict(owners.items()) and max(counts.values(), default=0) <= ACCOUNTS_MAX
 
 
-def groups_hold(participants: Participants, affiliates_of: Map[tuple[int, int], bool]) -> bool:
+def groups_hold(participants: Participants, affiliates_of: Map[int, tuple[int, ...]]) -> bool:
     """Say whether heads are their own, all others of a group are listed, and groups bounded."""
     groups = {number: one.group for number, one in _all(participants)}
     under = [(head, number) for number, head in groups.items() if head != number]
     heads = [head for head, _ in under]
     return (
-        sorted(under) == [key for key, _ in affiliates_of.items()]
+        sorted(under) == sorted((head, one) for head, some in affiliates_of.items() for one in some)
         and all(groups.get(head) == head for head in heads)
         and all(heads.count(head) < AFFILIATES_MAX for head in heads)
     )
