@@ -11,6 +11,7 @@ from typing import Final
 from chain.genesis import Genesis
 from chain.verdicts import Verdicts
 from chain.votes import bitmap_positions
+from client.audit.arrears import Arrears
 from client.audit.books import FEE_POOL, Books
 from client.audit.calls import check_calls
 from client.audit.deeds import BlockDeeds, Deed, Told
@@ -20,6 +21,7 @@ from client.audit.metering_calls import MeteringCalls
 from client.audit.orders import Moment
 from client.audit.readings import Readings
 from client.audit.report import Findings
+from client.audit.settlement import Settlement
 from client.audit.trades import Trades
 from contracts.governance.authorities import GenesisAuthority
 from contracts.governance.parameters import ChainParameters
@@ -30,8 +32,9 @@ from contracts.kernel import Value
 from contracts.kernel.clock import ClockAdvanced, ClockMode
 from contracts.kernel.ledger import Column
 from contracts.kernel.schedule import WorkFailed
-from contracts.money.credit import Allocation, CreditTransferred, FeesShared
+from contracts.money.credit import Allocation, CreditIssued, CreditTransferred, FeesShared
 from contracts.money.nrg import NrgAllocation, NrgTransferred, PoolAllocation, nrg_pool_address
+from contracts.trading.arrears_words import ArrearsPaid, ArrearsRaised
 
 MS_PER_S: Final = 1_000
 
@@ -60,6 +63,10 @@ class Accountant:
         rules = MeteringRules.from_wire(sections["metering"]["rules"])
         self.readings = Readings(genesis.chain_id, rules, self.directory, verdicts, findings)
         self.energy = Energy(rules, self.directory, self.readings, findings)
+        self.arrears = Arrears(self.directory, self.books, findings)
+        self.settlement = Settlement(
+            genesis, self.directory, self.books, self.arrears, self.energy, self.trades, findings
+        )
         for value in _list(sections["credit"]["allocations"]):
             one = Allocation.from_wire(value)
             self.books.issue(one.account, one.amount_uthb)
@@ -82,12 +89,16 @@ class Accountant:
         for deed in block.deeds:
             findings.at(header.height, None if deed.signed is None else deed.signed.id)
             if deed.signed is not None:
-                self._count_transaction(deed)
+                self._begin_transaction(deed)
             check_calls(deed, findings)
-            metering = MeteringCalls(deed, self.readings, findings)
+            metering = MeteringCalls(deed, self.readings, self.energy, findings)
             for told in deed.events:
                 self._hear(told, metering)
             metering.finish(self.market_time_s)
+            self.arrears.end_deed()
+            self.settlement.end_deed()
+            if deed.signed is not None:
+                self._end_transaction(deed)
             self.books.check_touched()
 
     def finish(self) -> None:
@@ -101,7 +112,8 @@ class Accountant:
         return {"credit_uthb": self.books.totals(), "energy_wh": self._energy_totals()}
 
     def _energy_totals(self) -> dict[str, int]:
-        units = self.trades.units.values()
+        open_units = [one for units in self.trades.units.values() for one in units.values()]
+        units = [*open_units, self.settlement.settled]
         slots = [
             slot
             for number, book in self.readings.meters.items()
@@ -114,6 +126,8 @@ class Accountant:
             "substituted_import": sum(slot.import_wh for slot in slots if slot.is_substitute),
             "bought": sum(unit.bought_wh for unit in units),
             "sold": sum(unit.sold_wh for unit in units),
+            "imbalance_short": self.settlement.short_wh,
+            "imbalance_long": self.settlement.long_wh,
         }
 
     def _check_fee_share(self, block: BlockDeeds) -> None:
@@ -130,22 +144,35 @@ class Accountant:
         self._findings.compare("fees shared", "among the signers", expected, told)
         shares = [(signer, Column.FREE, each_uthb) for signer in signers]
         self.books.post((FEE_POOL, Column.FREE, -each_uthb * len(signers)), *shares)
+        self._collect_arrears()
 
-    def _count_transaction(self, deed: Deed) -> None:
-        """Count the nonce on, and take the fee into the pool."""
+    def _begin_transaction(self, deed: Deed) -> None:
+        """Count the nonce on, and set aside the most that the fee may be."""
         assert deed.signed is not None, "the block's own deed is no transaction"
-        transaction, receipt = deed.signed.transaction, deed.receipt
+        transaction = deed.signed.transaction
         sender, findings = transaction.sender, self._findings
         findings.counts.transactions += 1
         findings.counts.transaction_signatures += len(deed.signed.signatures)
         nonce = self.nonces.get(sender, 0)
         findings.compare("nonce", "of the transaction", nonce, transaction.nonce, sender)
         self.nonces[sender] = transaction.nonce + 1
+        self._pay_fee(sender, transaction.fee_max_uthb)
+
+    def _end_transaction(self, deed: Deed) -> None:
+        """Give back what the fee did not need."""
+        assert deed.signed is not None, "the block's own deed is no transaction"
+        transaction, receipt = deed.signed.transaction, deed.receipt
+        sender, findings = transaction.sender, self._findings
         fee_uthb = self._parameters.fee_uthb(receipt.weight)
         findings.compare("fee", "by weight", fee_uthb, receipt.fee_uthb, sender)
         if fee_uthb > transaction.fee_max_uthb:
             findings.differ("fee", "limit", transaction.fee_max_uthb, fee_uthb, sender)
+        self._pay_fee(sender, fee_uthb - transaction.fee_max_uthb)
+
+    def _pay_fee(self, sender: bytes, fee_uthb: int) -> None:
+        """Move a fee into the pool; what comes back of it pays no debts."""
         self.books.post((sender, Column.FREE, -fee_uthb), (FEE_POOL, Column.FREE, fee_uthb))
+        self.books.take_freed()
 
     def _hear(self, told: Told, metering: "MeteringCalls") -> None:
         """Book what an event says; one that speaks of what does not exist is a difference."""
@@ -169,15 +196,26 @@ class Accountant:
                 case ClockAdvanced():
                     findings.compare("clock", "from", self.market_time_s, event.from_s)
                     self.market_time_s = event.to_s
+                case ArrearsRaised() | ArrearsPaid():
+                    self.arrears.hear(event)
+                    self.books.take_freed()
+                case CreditIssued():
+                    findings.differ("credit issued", "by nobody", 0, event.amount_uthb)
                 case WorkFailed():
                     findings.differ("due work failed", event.contract, "done", event.unit)
                 case _:
                     self.directory.hear(event)
                     self.energy.hear(event)
                     self.trades.hear(event, Moment(self.market_time_s, self._parent_hash))
+                    self.settlement.hear(event, self.market_time_s)
         except (KeyError, IndexError) as error:
             name = type(event).__name__
             findings.differ("event about nothing known", name, "something known", repr(error))
+        self._collect_arrears()
+
+    def _collect_arrears(self) -> None:
+        for account, amount_uthb in self.books.take_freed().items():
+            self.arrears.credited(account, amount_uthb)
 
     def _add_nrg(self, account: bytes, amount_unrg: int) -> None:
         left_unrg = self.nrg[account] = self.nrg.get(account, 0) + amount_unrg

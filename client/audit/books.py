@@ -27,6 +27,7 @@ class Books:
         self.histories: dict[bytes, tuple[int, bytes]] = {}
         self.supply_uthb = 0
         self._touched: dict[bytes, None] = {}
+        self._freed: dict[bytes, int] = {}
 
     def issue(self, account: bytes, amount_uthb: int) -> None:
         """Create free credit."""
@@ -40,6 +41,8 @@ class Books:
             if amount_uthb:
                 self._columns(account)[column] += amount_uthb
                 self._touched[account] = None
+                if column is Column.FREE:
+                    self._freed[account] = self._freed.get(account, 0) + amount_uthb
 
     def move(self, account: bytes, amount_uthb: int, source: Column, target: Column) -> None:
         """Move credit from one column of an account to another."""
@@ -52,6 +55,11 @@ class Books:
     def held(self, account: bytes, column: Column) -> int:
         """Return what a column of an account holds."""
         return self._columns(account)[column]
+
+    def take_freed(self) -> dict[bytes, int]:
+        """Return by how much free credit grew, account by account, since this was last asked."""
+        freed, self._freed = self._freed, {}
+        return {account: amount for account, amount in freed.items() if amount > 0}
 
     def remember(self, owners: Iterable[bytes], data: bytes) -> None:
         """Append an event to the histories of its owners."""

@@ -4,12 +4,13 @@ Whatever either side has is looked at: accounts with every column and history, n
 orders, units, meters' quarters and registers, participants and zones.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterator
 
 from client.audit.accountant import Accountant
+from client.audit.compare_settlement import compare_settlement
 from client.audit.directory import QUARTER_S
 from client.audit.orders import Unit
+from client.audit.pairs import both
 from client.audit.report import Findings
 from contracts.grid.reading import READINGS
 from contracts.kernel.ledger import Column
@@ -20,9 +21,6 @@ from contracts.trading.units import positions_of
 DAY_S = 86_400
 SLOT_FIELDS = ("import Wh", "export Wh", "version", "quality", "registers")
 
-K = TypeVar("K")
-V = TypeVar("V")
-
 
 def compare_with_state(accountant: Accountant, state: Registry, findings: Findings) -> None:
     """Note every item in which the books and the state differ."""
@@ -32,24 +30,25 @@ def compare_with_state(accountant: Accountant, state: Registry, findings: Findin
     _compare_units(accountant, state, findings)
     _compare_directory(accountant, state, findings)
     _compare_meters(accountant, state, findings)
+    compare_settlement(accountant, state, findings)
 
 
 def _compare_accounts(accountant: Accountant, state: Registry, findings: Findings) -> None:
     books, zero = accountant.books, [0] * len(Column)
     held = dict(state.credit.accounts.items())
     columns = {account: one.columns() for account, one in held.items()}
-    for account, expected, found in _both(books.accounts, columns):
+    for account, expected, found in both(books.accounts, columns):
         pairs = zip(Column, expected or zero, found or zero, strict=True)
         for column, one, other in pairs:
             findings.compare("balance", column.name.lower(), one, other, account)
     histories = {account: (one.history_count, one.history_head) for account, one in held.items()}
     empty = (0, bytes(32))
-    for account, history, kept in _both(books.histories, histories):
+    for account, history, kept in both(books.histories, histories):
         findings.compare("history", "count, head", history or empty, kept or empty, account)
     findings.compare("supply", "credit", books.supply_uthb, state.credit.supply.get())
-    for account, nonce, used in _both(accountant.nonces, dict(state.accounts.nonces.items())):
+    for account, nonce, used in both(accountant.nonces, dict(state.accounts.nonces.items())):
         findings.compare("nonce", "next", nonce or 0, used or 0, account)
-    for account, one_unrg, other_unrg in _both(accountant.nrg, dict(state.nrg.balances.items())):
+    for account, one_unrg, other_unrg in both(accountant.nrg, dict(state.nrg.balances.items())):
         findings.compare("balance", "NRG", one_unrg or 0, other_unrg or 0, account)
 
 
@@ -67,14 +66,15 @@ def _compare_orders(accountant: Accountant, state: Registry, findings: Findings)
         for key, entry in state.orders.book.items()
         if entry is not None
     }
-    for key, one, other in _both(expected, found):
+    for key, one, other in both(expected, found):
         findings.compare("open order", key[-1].hex(), one, other)
 
 
 def _compare_units(accountant: Accountant, state: Registry, findings: Findings) -> None:
     expected = {
-        key: unit.as_tuple()
-        for key, unit in accountant.trades.units.items()
+        (participant, *place): unit.as_tuple()
+        for place, units in accountant.trades.units.items()
+        for participant, unit in units.items()
         if any(unit.as_tuple())
     }
     found = {}
@@ -83,7 +83,7 @@ def _compare_units(accountant: Accountant, state: Registry, findings: Findings) 
             key = (participant, zone, day * DAY_S + slot * QUARTER_S)
             found[key] = tuple(position)
     empty = Unit().as_tuple()
-    for key, one, other in _both(expected, found):
+    for key, one, other in both(expected, found):
         pairs = zip(Position._fields, one or empty, other or empty, strict=True)
         for name, a, b in pairs:
             findings.compare("unit", f"participant, zone, quarter {key}: {name}", a, b)
@@ -100,7 +100,7 @@ def _compare_directory(accountant: Accountant, state: Registry, findings: Findin
         for number, one in state.grid.zones.items()
         if one is not None
     }
-    for number, zone, held_zone in _both(zones, held_zones):
+    for number, zone, held_zone in both(zones, held_zones):
         findings.compare("zone", str(number), zone, held_zone)
     participants = {
         number: (one.zone, one.group, one.terms, tuple(one.accounts))
@@ -111,7 +111,7 @@ def _compare_directory(accountant: Accountant, state: Registry, findings: Findin
         for number, one in state.grid.participants.items()
         if one is not None
     }
-    for number, participant, known in _both(participants, held):
+    for number, participant, known in both(participants, held):
         findings.compare("participant", str(number), participant, known)
     meters = {
         number: (one.zone, one.installation.participant, one.public_key, one.last_quarter_s)
@@ -122,7 +122,7 @@ def _compare_directory(accountant: Accountant, state: Registry, findings: Findin
         for number, one in state.devices.meters.items()
         if one is not None
     }
-    for number, meter, held_meter in _both(meters, held_meters):
+    for number, meter, held_meter in both(meters, held_meters):
         findings.compare("meter", str(number), meter, held_meter)
 
 
@@ -140,7 +140,7 @@ def _compare_meters(accountant: Accountant, state: Registry, findings: Findings)
         for quarter_s, slot in book.slots.items()
         if quarter_s >= retired_day * DAY_S
     }
-    for (which, quarter_s), due, kept in _both(expected, found):
+    for (which, quarter_s), due, kept in both(expected, found):
         subject = f"meter {which} quarter {quarter_s}"
         for name, one, other in _named(due, kept):
             findings.compare("metered", f"{subject}: {name}", one, other)
@@ -160,12 +160,3 @@ def _named(
     """Yield the fields of a quarter by name, None where it is missing."""
     missing = (None,) * len(SLOT_FIELDS)
     yield from zip(SLOT_FIELDS, slot or missing, kept or missing, strict=True)
-
-
-def _both(expected: Mapping[K, V], found: Mapping[K, V]) -> Iterator[tuple[K, V | None, V | None]]:
-    """Yield what either has, first in the order of the expected."""
-    for key, value in expected.items():
-        yield key, value, found.get(key)
-    for key, value in found.items():
-        if key not in expected:
-            yield key, None, value

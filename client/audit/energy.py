@@ -4,13 +4,14 @@ Statements, substitutes and closed gaps are computed again from the accountant's
 compared with the events that tell of them. (MARKET §4.)
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from client.audit.clearing import share_out
 from client.audit.directory import QUARTER_S, Directory
 from client.audit.readings import Readings, Slot
 from client.audit.report import Findings
 from contracts.grid import metering_words
+from contracts.grid.model import MeterRole
 from contracts.grid.reading import MeteringRules, Quality
 from contracts.grid.statements import ProvisionalStatement
 from contracts.kernel import Event
@@ -20,6 +21,18 @@ LIKE_DAYS: Final = 4
 U32_MAX: Final = 2**32 - 1
 
 
+# Zone, participant, first quarter.
+Key = tuple[int, int, int]
+
+
+class Gap(NamedTuple):
+    """What the registers around a gap exceed its substitutes by; `end_s` is the quarter after."""
+
+    end_s: int
+    import_wh: int
+    export_wh: int
+
+
 class Energy:
     """What is told of readings, judged by the readings themselves."""
 
@@ -27,12 +40,16 @@ class Energy:
         self, rules: MeteringRules, directory: Directory, readings: Readings, findings: Findings
     ) -> None:
         """Keep what it looks at."""
-        self._rules = rules
+        self.rules = rules
         self._directory = directory
         self._readings = readings
         self._findings = findings
         self._stated: dict[tuple[int, int], int] = {}
         self.retired_days: set[int] = set()
+        self.billed: set[tuple[int, int]] = set()
+        self.corrections: dict[Key, tuple[Slot, Slot]] = {}
+        self.differences: dict[Key, Gap] = {}
+        self._final: dict[tuple[int, int], Slot] = {}
 
     def hear(self, event: Event) -> None:
         """Take note of an event of metering or statements; all others are no concern."""
@@ -46,9 +63,25 @@ class Energy:
             case ProvisionalStatement():
                 self._stated_so_far(event)
 
-    def final_slot(self, meter: int, quarter_s: int) -> Slot | None:
-        """Return what counts for a quarter that is final; None, with a difference, if nothing."""
-        slot = self._readings.slot(meter, quarter_s)
+    def corrected(self, meter: int, quarter_s: int, old: Slot | None, new: Slot) -> None:
+        """Let a correction of a final quarter wait for settlement."""
+        one = self._directory.meters[meter]
+        if one.installation.role is not MeterRole.SETTLEMENT or old is None:
+            return
+        key = one.zone, one.installation.participant, quarter_s
+        self.corrections[key] = (self.corrections[key][0] if key in self.corrections else old, new)
+        self._keep_final(one.zone, meter, quarter_s, old)
+
+    def kept_from_s(self, now_s: int) -> int:
+        """Return the first quarter of which settlement still keeps the prices."""
+        return (now_s // DAY_S - self.rules.window_days) * DAY_S
+
+    def billed_slot(self, meter: int, quarter_s: int) -> Slot | None:
+        """Return what a quarter is billed by; None, with a difference, if it has no value.
+
+        That is what counted when it became final, whatever changed in the moments since.
+        """
+        slot = self._final.pop((meter, quarter_s), None) or self._readings.slot(meter, quarter_s)
         if slot is None:
             subject = f"meter {meter} quarter {quarter_s}"
             self._findings.differ("final without a value", subject, "a value", None)
@@ -76,7 +109,7 @@ class Energy:
         base_load_wh = self._directory.participants[participant].terms.base_load_wh
         weekend = _is_weekend(quarter_s + offset_s)
         measured: list[int] = []
-        for back in range(1, self._rules.window_days):
+        for back in range(1, self.rules.window_days):
             earlier_s = quarter_s - back * DAY_S
             slot = self._readings.slot(meter, earlier_s)
             if slot is None or slot.quality != Quality.MEASURED:
@@ -104,7 +137,8 @@ class Energy:
         kept = {q: slot for q, slot in slots.items() if q // DAY_S not in self.retired_days}
         substitutes = [q for q, slot in kept.items() if slot.is_substitute]
         retired = any(slot[0] or slot[1] for q, slot in slots.items() if q not in kept)
-        expected = tuple(flowed[i] - sum(slot[i] for slot in slots.values()) for i in (0, 1))
+        known_wh = [sum(slot[i] for slot in slots.values()) for i in (0, 1)]
+        expected = (flowed[0] - known_wh[0], flowed[1] - known_wh[1])
         if not substitutes and not retired:
             expected = (0, 0)
         found = (event.import_wh, event.export_wh)
@@ -116,8 +150,18 @@ class Energy:
             )
             for i in (0, 1)
         ]
+        zone = self._directory.meters[event.meter].zone
+        if expected != (0, 0):
+            key = zone, made.participant, event.first_s
+            self.differences[key] = Gap(event.end_s, *expected)
         for q, import_wh, export_wh in zip(substitutes, *shares, strict=True):
+            self._keep_final(zone, event.meter, q, kept[q])
             book.slots[q] = kept[q]._replace(import_wh=import_wh, export_wh=export_wh)
+
+    def _keep_final(self, zone: int, meter: int, quarter_s: int, slot: Slot) -> None:
+        """Keep what counted when a quarter became final, until its bill is made."""
+        if (zone, quarter_s) not in self.billed:
+            self._final.setdefault((meter, quarter_s), slot)
 
     def _stated_so_far(self, event: ProvisionalStatement) -> None:
         """Compare a part of a statement with the readings at hand."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from client.audit.calls import accepted_items
 from client.audit.deeds import Deed, DoneCall
+from client.audit.energy import Energy
 from client.audit.readings import Readings, Slot
 from client.audit.report import Findings
 from contracts.grid.metering_words import ReadingCorrected
@@ -24,9 +25,10 @@ Change = tuple[int, int, Slot | None, Slot]
 class MeteringCalls:
     """Calls whose readings are not taken yet, and corrections whose events are to come."""
 
-    def __init__(self, deed: Deed, readings: Readings, findings: Findings) -> None:
+    def __init__(self, deed: Deed, readings: Readings, energy: Energy, findings: Findings) -> None:
         """Collect the calls of a transaction; the block's own deed has none."""
         self._readings = readings
+        self._energy = energy
         self._findings = findings
         self._calls: deque[DoneCall] = deque(
             done
@@ -70,6 +72,7 @@ class MeteringCalls:
                 continue
             if change is not None:
                 self._untold.append((fields[1], fields[2], *change))
+                self._energy.corrected(fields[1], fields[2], *change)
         return done.call.method
 
     @staticmethod

@@ -9,7 +9,8 @@ from contracts.trading.terms import Terms
 from contracts.trading.uniform_price import Side
 
 ProductKey = tuple[int, int]
-UnitKey = tuple[int, int, int]
+# Zone and quarter.
+UnitPlace = tuple[int, int]
 
 
 class Moment(NamedTuple):

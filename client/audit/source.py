@@ -50,7 +50,7 @@ class Archive(Protocol):
 
 
 class Rpc(Protocol):
-    """What calls a node's methods; raises its own errors where a node refuses or is gone."""
+    """What calls a node's methods (`client.rpc.Rpc`); raises errors of its own."""
 
     async def call(self, method: str, /, **params: Json) -> Json:
         """Call a method by name and return its result."""

@@ -6,7 +6,7 @@ compares price, volume and, as they are told, every fill. Money moves in `books`
 what is open, bought, sold and held for each (participant, zone, quarter). (MARKET §2, §3.)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from chain.genesis import Genesis
 from client.audit import clearing
@@ -18,7 +18,7 @@ from client.audit.orders import (
     Product,
     ProductKey,
     Unit,
-    UnitKey,
+    UnitPlace,
     count_fill,
     held_column,
     held_uthb,
@@ -47,7 +47,7 @@ class Trades:
         self._findings = findings
         self.terms: dict[int, Terms] = {}
         self.products: dict[ProductKey, Product] = {}
-        self.units: dict[UnitKey, Unit] = {}
+        self.units: dict[UnitPlace, dict[int, Unit]] = {}
         markets = genesis.sections["markets"]["markets"]
         assert isinstance(markets, list | tuple), "the genesis checked its sections"
         for value in markets:
@@ -56,11 +56,34 @@ class Trades:
 
     def unit(self, participant: int, zone: int, quarter_s: int) -> Unit:
         """Return a unit, made if it is new."""
-        key = participant, zone, quarter_s
-        found = self.units.get(key)
+        units = self.units.setdefault((zone, quarter_s), {})
+        found = units.get(participant)
         if found is None:
-            found = self.units[key] = Unit()
+            found = units[participant] = Unit()
         return found
+
+    def traded(self, zone: int, quarter_s: int) -> dict[int, Unit]:
+        """Return the units of a quarter in which there is anything, by participant."""
+        units = self.units.get((zone, quarter_s), {})
+        return {participant: units[participant] for participant in sorted(units)
+                if any(units[participant].as_tuple())}  # fmt: skip
+
+    def take_unit(self, participant: int, zone: int, quarter_s: int) -> Unit:
+        """Take a unit out that is settled; one without trade is empty."""
+        return self.units.get((zone, quarter_s), {}).pop(participant, None) or Unit()
+
+    def first_terms(self, zone: int) -> Terms | None:
+        """Return the present terms of a zone's first market, if it has one."""
+        numbers = [number for number, terms in self.terms.items() if zone in terms.zones]
+        return self.terms[min(numbers)] if numbers else None
+
+    def products_of(self, zone: int, quarter_s: int) -> Iterator[Product]:
+        """Yield the products that deliver in a zone's quarter."""
+        for number, terms in self.terms.items():
+            start_s = quarter_s - quarter_s % terms.length_s
+            product = self.products.get((number, start_s))
+            if zone in terms.zones and product is not None:
+                yield product
 
     def hear(self, event: Event, moment: Moment) -> None:
         """Take note of an event of markets, orders or auction; all others are no concern."""

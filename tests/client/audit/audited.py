@@ -1,6 +1,8 @@
 """Worlds whose blocks are real: each is built by a ledger, certified, and kept for an audit."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 
 import trio
 
@@ -10,30 +12,36 @@ from chain.execution.executor import BlockResult
 from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.store import MemoryStore, StoredBlock
-from chain.transaction import PreparedTransaction
+from chain.transaction import Call, PreparedTransaction
 from chain.votes import Certificate, Step, Vote, vote_message
 from client.audit import AuditReport, Difference, StoreSource, audit
 from contracts.grid.reading import MeteringRules
-from contracts.registry import Registry
+from contracts.kernel import Value
+from contracts.trading.markets import GenesisMarket
+from contracts.trading.terms import Terms
+from contracts.trading.uniform_price import Side
 from tests.support.chain import InOrder
-from tests.support.genesis import PEOPLE, make_genesis, parameters, validator_names
-from tests.support.grid import RULES
-from tests.support.market import MarketWorld
+from tests.support.genesis import PEOPLE, START_S, make_genesis, parameters, validator_names
+from tests.support.grid import RULES, ZONE
+from tests.support.market import MARKET, SOLAR, MarketWorld, first_start_s, terms
 from tests.support.metering import GridWorld
 from tests.support.people import account_of, seed_of
+from tests.support.settlement import SettlementWorld
 from tests.support.world import BLOCK_MS, World
 
 VALIDATORS = {account_of(name): name for name in validator_names(8)}
 
 
 class Audited(World):
-    """A world on a ledger; mix it in front of `World` in a world's bases."""
+    """A world on a ledger; mix it in behind all other bases."""
 
-    def __init__(self, genesis: Genesis | None = None, registry: type[Registry] = Registry) -> None:
-        super().__init__(genesis, registry)
-        self.store = MemoryStore()
-        self.state = self.store
-        self.ledger = Ledger.create(self.genesis, self.store, self.judge)
+    store: MemoryStore
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger that builds the blocks, made when the first one is asked for."""
+        store = self.state = self.store = MemoryStore()
+        return Ledger.create(self.genesis, store, self.judge)
 
     def block(
         self, *transactions: PreparedTransaction, signers: tuple[bytes, ...] = ()
@@ -100,6 +108,39 @@ class AuditedGrid(GridWorld, Audited):
     def __init__(self, people: tuple[str, ...] = PEOPLE, rules: MeteringRules = RULES) -> None:
         chain = parameters(block_weight_max=40_000_000)
         genesis = make_genesis(people=people, chain=chain, metering=rules, statements=True)
-        Audited.__init__(self, genesis)
+        World.__init__(self, genesis)
         self.rules = rules
         self.measured = {}
+
+
+class AuditedTown(AuditedGrid):
+    """People with meters and a market on a ledger; transactions cost 1 µTHB."""
+
+    def __init__(
+        self, people: tuple[str, ...] = PEOPLE, market: Terms | None = None, **chain: object
+    ) -> None:
+        self.terms = market or terms()
+        self.rules = RULES
+        self.measured = {}
+        small = {"fee_base_uthb": 1, "fee_per_weight_uthb": 0, "block_weight_max": 80_000_000}
+        genesis = make_genesis(people=people, chain=parameters(**(small | chain)), statements=True)
+        first = GenesisMarket(MARKET, "quarters", self.terms, first_start_s(self.terms))
+        markets: dict[str, Value] = {"markets": [first.to_wire()]}
+        sections = {**genesis.sections, "markets": markets}
+        World.__init__(self, replace(genesis, sections=sections))
+        self.advance(START_S)
+
+    def start_s(self, product: int) -> int:
+        """Return when the product of this number, from 0, begins to deliver."""
+        return first_start_s(self.terms) + product * self.terms.length_s
+
+    def order(self, side: Side, quantity_wh: int, limit: int, product: int = 0) -> Call:
+        """Return a call that places an order."""
+        arguments: tuple[Value, ...] = (MARKET, self.start_s(product), ZONE, quantity_wh, limit)
+        if side is Side.BID:
+            return Call("orders", "submit_bid", (*arguments, False))
+        return Call("orders", "submit_ask", (*arguments, SOLAR, False))
+
+
+class AuditedSettlement(SettlementWorld, Audited):  # type: ignore[misc]  # `submit` is of orders
+    """A settled market on a ledger."""
