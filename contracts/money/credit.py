@@ -5,12 +5,15 @@ through `post`, whose entries add up to zero, so that nothing is created or lost
 columns together equals the supply, which only issue and redemption change. Pools are accounts whose
 addresses belong to no key.
 
+A participant that owes has no free credit before its debt is paid: whatever would become free on
+any of its accounts goes to the creditor first (`contracts/trading/arrears.py`).
+
 Each account also keeps the count and the hash-chain head of the events that concern it: whoever
 shows a history that hashes to the head has left nothing out. (PROTOCOL §2, MARKET §10.)
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 from contracts.kernel import (
     Cell,
@@ -29,7 +32,7 @@ from contracts.kernel import (
     record,
     sha256,
 )
-from contracts.kernel.host import EmittedEvent
+from contracts.kernel.host import EmittedEvent, Host
 from contracts.kernel.ledger import Column, Entry, pool_address
 from contracts.kernel.rounding import floor_div
 from contracts.kernel.types import Address, Hash32, Memo, Uint, Uthb
@@ -125,11 +128,29 @@ class FeesShared(Event):
 FEE_POOL: Final = pool_address("fees")
 
 
+class Liens(Protocol):
+    """What the ledger needs to know of debts that come before all else."""
+
+    def exist(self) -> bool:
+        """Say whether anybody owes anything."""
+
+    def collect(self, account: bytes, credited_uthb: int) -> tuple[bytes, int] | None:
+        """Count credit of an account as paid; returns to whom it goes and how much, or None."""
+
+    def require_within_limit(self, account: bytes) -> None:
+        """Refuse an account whose owner owes too much to transfer."""
+
+
 class Credit(Contract, name="credit", number=0x11):
     """SparkTHB: balances, holds, transfers."""
 
     accounts = Map[Address, Account](id=0x1101, default=EMPTY, packed=True)
     supply = Cell[Uthb](id=0x1102, default=0)
+
+    def __init__(self, host: Host, liens: Liens) -> None:
+        """Keep what knows who owes."""
+        super().__init__(host)
+        self._liens = liens
 
     @genesis
     def set_up(
@@ -148,15 +169,19 @@ class Credit(Contract, name="credit", number=0x11):
         return self.accounts[account].columns()[column]
 
     def post(self, *entries: Entry) -> None:
-        """Apply a balanced posting; raises `InsufficientFunds` before anything is written."""
+        """Apply a balanced posting; raises `InsufficientFunds` before anything is written.
+
+        What becomes free on an account whose owner owes pays the debt at once.
+        """
         assert sum(entry.amount_uthb for entry in entries) == 0, "a posting adds up to zero"
-        self._apply(entries)
+        self._collect(self._apply(entries))
 
     def issue(self, account: bytes, amount_uthb: int) -> None:
         """Create free credit."""
         self.supply.set(self.supply.get() + amount_uthb)
-        self._apply((Entry(account, Column.FREE, amount_uthb),))
+        credited = self._apply((Entry(account, Column.FREE, amount_uthb),))
         self.emit(CreditIssued(account, amount_uthb))
+        self._collect(credited)
 
     def take_fee(self, account: bytes, amount_uthb: int) -> None:
         """Set a fee aside before calls run; the rest comes back by `settle_fee`."""
@@ -193,6 +218,7 @@ class Credit(Contract, name="credit", number=0x11):
         """Move free credit from the caller to `recipient`."""
         if amount_uthb == 0:
             raise ZeroAmount
+        self._liens.require_within_limit(ctx.caller)
         if recipient == ctx.caller and amount_uthb > (have := self.free(recipient)):
             # A posting nets what enters and leaves one column; the event must not claim more.
             raise InsufficientFunds(
@@ -219,7 +245,8 @@ class Credit(Contract, name="credit", number=0x11):
         """Nothing is created or lost between issue and redemption."""
         return sum(sum(a.columns()) for _, a in self.accounts.items()) == self.supply.get()
 
-    def _apply(self, entries: tuple[Entry, ...]) -> None:
+    def _apply(self, entries: tuple[Entry, ...]) -> dict[bytes, int]:
+        """Apply entries; returns by how much the free credit of accounts has grown."""
         before: dict[bytes, Account] = {}
         columns: dict[bytes, list[int]] = {}
         for account, column, amount_uthb in entries:
@@ -233,6 +260,23 @@ class Credit(Contract, name="credit", number=0x11):
         for account, amounts in columns.items():
             was = before[account]
             self.accounts[account] = Account.of(amounts, was.history_count, was.history_head)
+        grown = ((one, amounts[Column.FREE] - before[one].free) for one, amounts in columns.items())
+        return {account: more_uthb for account, more_uthb in grown if more_uthb > 0}
+
+    def _collect(self, credited: dict[bytes, int]) -> None:
+        """Hand credit that just became free to whom its owners owe it."""
+        if not credited or not self._liens.exist():
+            return
+        for account, more_uthb in credited.items():
+            owed = self._liens.collect(account, more_uthb)
+            if owed is not None:
+                creditor, amount_uthb = owed
+                self._apply(
+                    (
+                        Entry(account, Column.FREE, -amount_uthb),
+                        Entry(creditor, Column.FREE, amount_uthb),
+                    )
+                )
 
     def _finish(self, owner: bytes, amount_uthb: int, data: list[bytes]) -> None:
         account = self.accounts[owner]

@@ -103,6 +103,13 @@ class Directory(Protocol):
         """Return a participant's accounts in the order of registration."""
 
 
+class Debts(Protocol):
+    """What orders need of the arrears."""
+
+    def require_within_limit(self, account: bytes) -> None:
+        """Refuse an account whose participant owes too much to order."""
+
+
 class UnitStore(Protocol):
     """What orders need of the positions."""
 
@@ -136,12 +143,13 @@ class Owner:
     affiliates: tuple[tuple[int, int], ...]
 
 
-def owner_of(ctx: Context, directory: Directory) -> Owner:
+def owner_of(ctx: Context, directory: Directory, debts: Debts) -> Owner:
     """Return for whom the caller trades, or raise."""
     participant = directory.participant_of(ctx.caller)
     if participant is None:
         raise NotAParticipant(account=ctx.caller)
     directory.require_may_trade(participant, ctx.market_time_s)
+    debts.require_within_limit(ctx.caller)
     trader = directory.trader(participant)
     others = [one for one in directory.affiliates(trader.group) if one != participant]
     return Owner(

@@ -34,7 +34,7 @@ from contracts.kernel.types import U16, U32, Hash32, PricePerWh, TimeS, Wh
 from contracts.trading import audit, order_words
 from contracts.trading.book import BookRows
 from contracts.trading.closing import Closing, UnitChange, close_orders
-from contracts.trading.desk import Desk, Directory, Owner, Products, UnitStore, owner_of
+from contracts.trading.desk import Debts, Desk, Directory, Owner, Products, UnitStore, owner_of
 from contracts.trading.model import (
     GREEN,
     BookEntry,
@@ -97,13 +97,15 @@ class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=
         directory: Directory,
         products: Products,
         positions: Positions,
+        debts: Debts,
     ) -> None:
-        """Keep what moves credit and what knows participants, products and units."""
+        """Keep what moves credit and what knows participants, products, units and debts."""
         super().__init__(host)
         self._ledger = ledger
         self._directory = directory
         self._products = products
         self._positions = positions
+        self._debts = debts
 
     # ── Calls ──
 
@@ -147,7 +149,7 @@ class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=
         The id of an order is SHA-256(sender ‖ nonce ‖ call index ‖ its index in the list).
         """
         self.charge_steps(ITEM_STEPS * len(orders))
-        owner, desk = owner_of(ctx, self._directory), self._desk(ctx, is_list=True)
+        owner, desk = owner_of(ctx, self._directory, self._debts), self._desk(ctx, is_list=True)
         codes = []
         for index, item in enumerate(orders):
             try:
@@ -191,7 +193,7 @@ class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=
 
         Product, side, source and green flag stay; the new order has a new id, which is returned.
         """
-        owner, desk = owner_of(ctx, self._directory), self._desk(ctx)
+        owner, desk = owner_of(ctx, self._directory, self._debts), self._desk(ctx)
         old, released_uthb = desk.withdraw(market, start_s, side, limit_per_wh, id)
         source = EnergySource(old.source) if old.source else None
         item = OrderItem(
@@ -302,7 +304,7 @@ class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=
     # ── Below ──
 
     def _submit_one(self, ctx: Context, item: OrderItem) -> bytes:
-        owner, desk = owner_of(ctx, self._directory), self._desk(ctx)
+        owner, desk = owner_of(ctx, self._directory, self._debts), self._desk(ctx)
         id_ = self._place(ctx, desk, owner, item, 0)
         desk.close()
         return id_

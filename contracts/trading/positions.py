@@ -5,8 +5,8 @@ All mechanisms write here, because caps and settlement count over all of them. A
 a product clears; the proceeds and margins of filled asks, which sit on the accounts of their
 orders, are counted here until settlement has taken or paid them out. (MARKET §2, §5.)
 
-For settlement, in this order: `position` or `positions_after` while charging; `release_held` in the
-same step as money leaves an account's PROCEEDS or ASK_MARGIN; `close_unit` when all is done.
+Settlement looks at a unit by `position` or `positions_after`, and ends it by `take_unit` in the
+step in which what its accounts hold for it is charged or released.
 """
 
 from collections.abc import Iterator
@@ -77,28 +77,15 @@ class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
                 break
         return found
 
-    def release_held(
-        self, zone: int, participant: int, quarter_s: int, proceeds_uthb: int, margin_uthb: int
-    ) -> None:
-        """Count as no longer held what settlement has taken or paid out for a unit."""
-        day, slot = day_and_slot(quarter_s)
-        unit = self.unit(zone, day, participant)
-        position = unit.position(slot)
-        left = position._replace(
-            proceeds_uthb=position.proceeds_uthb - proceeds_uthb,
-            margin_uthb=position.margin_uthb - margin_uthb,
-        )
-        assert min(left) >= 0, "more is released than is held"
-        unit.set_position(slot, left)
-        self.store(zone, day, participant, unit)
+    def take_unit(self, zone: int, participant: int, quarter_s: int) -> Position:
+        """Forget a unit with nothing open, as it is settled; returns what it was and held.
 
-    def close_unit(self, zone: int, participant: int, quarter_s: int) -> Position:
-        """Forget a unit that is settled, nothing being open or held; returns what it was."""
+        What its accounts hold for it is moved in the same step.
+        """
         day, slot = day_and_slot(quarter_s)
         unit = self.unit(zone, day, participant)
         position = unit.position(slot)
-        filled = Position(bought_wh=position.bought_wh, sold_wh=position.sold_wh)
-        assert position == filled, "something of a settled unit is still open or held"
+        assert position.open_bid_wh == position.open_ask_wh == 0, "a settled unit has open orders"
         if any(position):
             unit.set_position(slot, Position())
             self.store(zone, day, participant, unit)

@@ -11,6 +11,7 @@ from contracts.kernel.clock import ClockMode
 from contracts.kernel.meter import WeightTable
 from contracts.money.credit import Allocation
 from contracts.money.nrg import TOTAL_UNRG, NrgAllocation, PoolAllocation
+from contracts.trading.settlement_model import SettlementRules
 from tests.support.grid import FIRST_QUARTER_S, OFFICES, RULES, grid_sections
 from tests.support.people import account_of, key_of
 
@@ -19,6 +20,14 @@ GENESIS_TIME_MS = START_S * 1_000
 PEOPLE = ("alice", "bob", "carol", "dave")
 FUNDS_UTHB = 5_000_000_000
 DRIVER = "driver"
+SETTLEMENT = SettlementRules(
+    freeze_ahead_s=86_400,
+    clearing_wh=1_000,
+    clearing_ppm=50_000,
+    arrears_limit_uthb=0,
+    grid_minimum_uthb=0,
+    slice_units=512,
+)
 POOL_UNRG = 200_000_000 * 1_000_000
 
 
@@ -78,5 +87,6 @@ def make_genesis(
         **grid_sections(people, metering, statements=statements),
         "markets": {"markets": []},
         "auction": {},
+        "settlement": {"rules": SETTLEMENT.to_wire(), "first_quarter_s": None},
     }
     return Genesis("test", GENESIS_TIME_MS, devnet=True, sections=sections)

@@ -3,6 +3,7 @@
 import pytest
 
 from contracts.kernel.ledger import Column, Entry
+from contracts.trading.model import Position
 from tests.contracts.trading.small_book import small_book
 from tests.support.grid import ZONE
 from tests.support.market import MARKET, MarketWorld, terms
@@ -65,22 +66,24 @@ def test_positions_are_listed_in_pages_and_forgotten_when_settled(world: MarketW
         after = page[-1][0]
     assert pages == everybody
     assert sum(p.bought_wh - p.sold_wh for _, p in everybody) == 0
+    open_bid = world.bid("alice", 1, 3_000, product=1)
+    with (
+        world.edit() as registry,
+        pytest.raises(AssertionError, match="has open orders"),
+    ):
+        registry.positions.take_unit(ZONE, 2, world.start_s(1))
+    world.cancel(open_bid)
     with world.edit() as registry:
         store, credit = registry.positions, registry.credit
         carol = store.position(ZONE, 4, quarter_s)
         assert carol.proceeds_uthb == 77 * 3_950
-        with pytest.raises(AssertionError, match="open or held"):
-            store.close_unit(ZONE, 4, quarter_s)
         credit.post(
             Entry(account_of("carol"), Column.PROCEEDS, -carol.proceeds_uthb),
             Entry(account_of("carol"), Column.ASK_MARGIN, -carol.margin_uthb),
             Entry(account_of("carol"), Column.FREE, carol.proceeds_uthb + carol.margin_uthb),
         )
-        store.release_held(ZONE, 4, quarter_s, carol.proceeds_uthb, carol.margin_uthb)
-        with pytest.raises(AssertionError, match="more is released"):
-            store.release_held(ZONE, 4, quarter_s, 1, 0)
         for number, position in everybody:
-            closed = store.close_unit(ZONE, number, quarter_s)
-            assert (closed.bought_wh, closed.sold_wh) == (position.bought_wh, position.sold_wh)
+            assert store.take_unit(ZONE, number, quarter_s) == position
+            assert store.take_unit(ZONE, number, quarter_s) == Position()
     assert not list(world.read.positions.all_units())
     world.check_invariants()
