@@ -89,6 +89,12 @@ class Bill:
     """Stored at the end less at the start; it is in neither bill."""
 
     @property
+    def has(self) -> str:
+        """Return in words what the household has beside its load."""
+        things = (("generation", self.has_generation), ("battery", self.has_battery))
+        return ", ".join(name for name, there in things if there)
+
+    @property
     def market_uthb(self) -> int:
         """Return the bill with the market: trades and imbalance."""
         return self.trades_uthb + self.imbalance_uthb

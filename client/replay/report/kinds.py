@@ -29,6 +29,8 @@ Intervals, the first that fits:
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from client.replay.report.facts import Facts, Quarter
 from contracts.trading.uniform_price import Side
@@ -49,6 +51,31 @@ class Interval(enum.Enum):
     BATTERY = "battery"
     RETAILER = "retailer"
     NONE = "none"
+
+
+# How people read the kinds: of intervals, of what was sold, of what it was bought for.
+INTERVALS: Final = MappingProxyType(
+    {
+        Interval.PEERS: "peers only",
+        Interval.BATTERY: "with a battery",
+        Interval.RETAILER: "with the retailer",
+        Interval.NONE: "no trade",
+    }
+)
+SELLERS: Final = MappingProxyType(
+    {
+        Trader.HOUSEHOLD: "own generation",
+        Trader.BATTERY: "batteries",
+        Trader.RETAILER: "retailer",
+    }
+)
+BUYERS: Final = MappingProxyType(
+    {
+        Trader.HOUSEHOLD: "consumption",
+        Trader.BATTERY: "batteries",
+        Trader.RETAILER: "retailer",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
