@@ -21,6 +21,7 @@ CHARACTERS_MAX: Final = 90
 
 _ALPHABET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_CARRIED_MAX: Final = 32
 _RESIDUE: Final = 0x2BC830A3
 _CHECKSUM_CHARACTERS: Final = 6
 _PRINTABLE: Final = range(33, 127)
@@ -135,12 +136,19 @@ def _divide(values: Iterable[int]) -> int:
 
 
 def _step(residue: int, value: int) -> int:
-    carried = residue >> 25
-    residue = (residue & 0x1FFFFFF) << 5 ^ value
+    return (residue & 0x1FFFFFF) << 5 ^ value ^ _TERMS[residue >> 25]
+
+
+def _terms_of(carried: int) -> int:
+    """Return the sum of the generator's terms for the five bits that are carried out."""
+    terms = 0
     for bit, term in enumerate(_GENERATOR):
         if carried >> bit & 1:
-            residue ^= term
-    return residue
+            terms ^= term
+    return terms
+
+
+_TERMS: Final = tuple(_terms_of(carried) for carried in range(_CARRIED_MAX))
 
 
 def _place(text: str, position: int) -> str:
