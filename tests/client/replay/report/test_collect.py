@@ -8,6 +8,7 @@ import pytest
 
 from client.replay.report.collect import Collector, facts_of
 from client.replay.report.facts import FactsError, Fill, Offer
+from contracts.registry import CATALOGUE
 from contracts.trading.uniform_price import Side
 from tests.client.replay.report.street import Street, example
 
@@ -40,6 +41,20 @@ def test_a_quarter_has_its_book_its_trades_and_its_households() -> None:
     assert (producer.contracted_wh, producer.imbalance_wh) == (600, -200)
     assert facts.quarters[3].price_per_wh is None
     assert [one.soc_wh for one in facts.of_household[2]] == [1_000, 1_664, 926, 926]
+
+
+def test_the_street_tells_of_events_as_the_chain_does() -> None:
+    told = {(one["contract"], one["event"]): one["fields"] for one in example().events}
+    assert len(told) == 5
+    for (contract, name), fields in told.items():
+        shape = CATALOGUE.by_name[contract].events[name].shape
+        assert set(fields) <= set(shape.names), name
+    # These two are told by single tests.
+    orders, settlement = CATALOGUE.by_name["orders"], CATALOGUE.by_name["settlement"]
+    replaced = {"account", "market", "start_s", "side", "replaced", "released_uthb"}
+    replaced |= {"id", "quantity_wh", "limit_per_wh"}
+    assert set(orders.events["OrderReplaced"].shape.names) == replaced
+    assert {"zone", "quarter_s"} <= set(settlement.events["CorrectionSettled"].shape.names)
 
 
 def test_large_integers_are_texts() -> None:
