@@ -122,13 +122,19 @@ class TooHeavy(NotIncludableError):
 
 
 class CannotPayFee(NotIncludableError):
-    """The sender's free credit is below `fee_max_uthb`."""
+    """The sender's free credit is below `fee_max_uthb`.
+
+    Offer less, or bring credit to the account first; what the fee does not need is not taken.
+    """
 
     code = 10
 
 
 class BlockFull(NotIncludableError):
-    """The transaction does not fit into this block any more; it stays for the next."""
+    """The transaction does not fit into this block any more.
+
+    Wait: it stays for the next one.
+    """
 
     code = 11
 

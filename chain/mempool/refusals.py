@@ -7,7 +7,10 @@ from chain.refusals import NotIncludableError
 
 
 class AlreadyKnown(NotIncludableError):
-    """The transaction is already waiting."""
+    """The transaction is already waiting.
+
+    `tx_status` tells when it is final.
+    """
 
     code = 20
 
@@ -40,6 +43,9 @@ class PoolFull(NotIncludableError):
 
 
 class Replaced(NotIncludableError):
-    """A transaction of the same sender and nonce with a higher `fee_max_uthb` took its place."""
+    """A transaction of the same sender and nonce with a higher `fee_max_uthb` took its place.
+
+    Sign again with the account's next nonce if this one is still wanted.
+    """
 
     code = 24

@@ -69,19 +69,28 @@ class ServiceOverlaps(Reject):
 
 
 class RetailerUnmetered(Reject):
-    """A zone's retailer has no settlement meter: its exchange is that of all others together."""
+    """A zone's retailer has no settlement meter: its exchange is that of all others together.
+
+    Register the meter of a household or another participant.
+    """
 
     code = 8
 
 
 class TooManyMeters(Reject):
-    """The participant has as many meters, retired ones among them, as one may have."""
+    """The participant has as many meters, retired ones among them, as one may have.
+
+    Register another participant for the further ones.
+    """
 
     code = 9
 
 
 class MeterRetired(Reject):
-    """The meter is retired for good."""
+    """The meter is retired for good.
+
+    Register a new one with `devices.register_meter`.
+    """
 
     code = 10
 

@@ -28,13 +28,19 @@ class BadInterval(Reject):
 
 
 class NotInService(Reject):
-    """The quarter lies before the meter's first or after its last."""
+    """The quarter lies before the meter's first or after its last.
+
+    Leave it out; it belongs to another meter or to none.
+    """
 
     code = 3
 
 
 class MeterSuspended(Reject):
-    """The meter is suspended; its readings do not count until a registrar lifts it."""
+    """The meter is suspended.
+
+    Its readings count again once a registrar has lifted the suspension.
+    """
 
     code = 4
 
@@ -94,7 +100,10 @@ class VersionGap(Reject):
 
 
 class OverCapacity(Reject):
-    """The energy is more than can flow through the meter in a quarter."""
+    """The energy is more than can flow through the meter in a quarter.
+
+    Check the unit: energy is in Wh of the quarter, not in W.
+    """
 
     code = 11
 
@@ -128,7 +137,10 @@ class NotFinal(Reject):
 
 
 class CorrectionClosed(Reject):
-    """The time for corrections of this quarter is over."""
+    """The time for corrections of this quarter is over.
+
+    Nothing more can be done on the chain: what stands is final.
+    """
 
     code = 15
 

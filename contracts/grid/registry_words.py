@@ -78,7 +78,10 @@ class BadAffiliation(Reject):
 
 
 class TooManyAffiliates(Reject):
-    """The group has as many affiliates as one may have."""
+    """The group has as many affiliates as one may have.
+
+    Take one out of it first.
+    """
 
     code = 9
 

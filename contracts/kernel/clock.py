@@ -37,13 +37,19 @@ class WorkPending(Reject):
 
 
 class NotDriven(Reject):
-    """Market time follows the block headers on this chain and cannot be advanced."""
+    """Market time follows the block headers on this chain and cannot be advanced.
+
+    Wait until it comes by itself.
+    """
 
     code = 2
 
 
 class NotForward(Reject):
-    """Market time only moves upwards."""
+    """Market time only moves upwards.
+
+    Name a time after the present market time (`chain_status`).
+    """
 
     code = 3
 

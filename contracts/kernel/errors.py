@@ -66,7 +66,10 @@ class UnknownMethod(Reject):
 
 
 class NotPermitted(Reject):
-    """The caller does not have the role that this method needs."""
+    """The caller does not have the role that this method needs.
+
+    Send it from an account that has the role, or name such an owner who gave a mandate.
+    """
 
     code = 4
 

@@ -66,7 +66,10 @@ class BadKeys(Reject):
 
 
 class BadThreshold(Reject):
-    """The threshold is not between 1 and the number of keys."""
+    """The threshold is not between 1 and the number of keys.
+
+    Ask for at most as many signatures as there are keys.
+    """
 
     code = 2
 
@@ -81,7 +84,10 @@ class NoMandate(Reject):
 
 
 class MandateExceeded(Reject):
-    """The call would spend more of the owner's credit today than the mandate allows."""
+    """The call would spend more of the owner's credit today than the mandate allows.
+
+    Spend less, wait for the next day, or let the owner grant a higher limit.
+    """
 
     code = 4
 
@@ -96,7 +102,10 @@ class TooManyMandates(Reject):
 
 
 class BadMandate(Reject):
-    """The mandate names no call, names the agent as its own owner, or has already expired."""
+    """The mandate names no call, names the agent as its own owner, or has already expired.
+
+    Name at least one call, another account, and a `valid_until_ms` in the future.
+    """
 
     code = 6
 

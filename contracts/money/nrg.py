@@ -45,13 +45,19 @@ class PoolAllocation(Record):
 
 
 class InsufficientNrg(Reject):
-    """The account has less NRG than the transfer takes."""
+    """The account has less NRG than the transfer takes.
+
+    Send less.
+    """
 
     code = 1
 
 
 class ZeroNrg(Reject):
-    """A transfer moves at least 1 µNRG."""
+    """A transfer moves at least 1 µNRG.
+
+    Name an amount above zero.
+    """
 
     code = 2
 

@@ -23,7 +23,10 @@ class AlreadyHalted(Reject):
 
 
 class NotHalted(Reject):
-    """The market is not halted."""
+    """The market is not halted.
+
+    There is nothing to resume.
+    """
 
     code = 3
 

@@ -47,7 +47,10 @@ class BadLimit(Reject):
 
 
 class BadSource(Reject):
-    """An ask names the source of its energy; a bid names none."""
+    """An ask names the source of its energy; a bid names none.
+
+    Set the source of an ask, and leave that of a bid null.
+    """
 
     code = 5
 
@@ -107,7 +110,10 @@ class UnknownOrder(Reject):
 
 
 class NotYourOrder(Reject):
-    """Another account placed this order; only that account changes it."""
+    """Another account placed this order.
+
+    Only that account cancels or replaces it.
+    """
 
     code = 12
 
