@@ -31,14 +31,11 @@ class RpcFailure(Exception):
 
 
 @dataclass
-class Served:
-    """An API that is being served."""
+class Client:
+    """What speaks to an API."""
 
     url: str
-    app: FastAPI
-    backend: ChainBackend
     http: httpx.AsyncClient
-    shutdown: trio.Event
 
     @property
     def port(self) -> int:
@@ -72,6 +69,15 @@ class Served:
             connection = await wrap_client_stream(nursery, stream, "127.0.0.1", "/ws")
             yield Socket(connection)
             await connection.aclose()
+
+
+@dataclass
+class Served(Client):
+    """An API over a chain in this process."""
+
+    app: FastAPI
+    backend: ChainBackend
+    shutdown: trio.Event
 
 
 @dataclass
@@ -110,10 +116,17 @@ async def serving(
     backend = backend or ChainBackend()
     app = make_app(backend, limits, clock_ms=lambda: now_ms)
     shutdown = trio.Event()
+    async with serving_app(app, shutdown) as client:
+        yield Served(client.url, client.http, app, backend, shutdown)
+
+
+@asynccontextmanager
+async def serving_app(app: FastAPI, shutdown: trio.Event) -> AsyncIterator[Client]:
+    """Serve an app for the length of a block, which must end within `TIMEOUT_S`."""
     with trio.fail_after(TIMEOUT_S):
         async with trio.open_nursery() as nursery, httpx.AsyncClient(timeout=TIMEOUT_S) as http:
             (url,) = await nursery.start(serve, app, "127.0.0.1", 0, shutdown)
             try:
-                yield Served(url, app, backend, http, shutdown)
+                yield Client(url, http)
             finally:
                 shutdown.set()

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from chain.block import TRANSACTION_BYTES_MAX
+from chain.refusals import NotIncludableError
 from chain.transaction import Call, Mode, Transaction, sign_transaction
 from contracts.kernel import Value, codec
+from contracts.registry import CATALOGUE
+from node.api.errors import explained
 from tests.node.api.serving import RpcFailure, Served, serving
 from tests.support.people import account_of, key_of, seed_of
 
@@ -38,6 +41,11 @@ def raw_of(
 ) -> bytes:
     signed = sign_transaction(transaction(served, *calls, **fields), [seed_of(k) for k in keys])
     return signed.raw
+
+
+def all_subclasses(cls: type[Exception]) -> list[type[Exception]]:
+    direct = cls.__subclasses__()
+    return direct + [one for each in direct for one in all_subclasses(each)]
 
 
 def resigned(served: Served, *signatures: bytes) -> bytes:
@@ -99,6 +107,13 @@ async def test_a_transaction_that_no_block_can_hold_is_refused_by_name(
         assert isinstance(error["data"]["code"], int)
         assert served.backend.publisher.newest.tip is before
         assert len(served.backend.mempool) == 0
+
+
+def test_every_refusal_says_what_to_do() -> None:
+    refusals = [*all_subclasses(NotIncludableError), *CATALOGUE.reject_by_code.values()]
+    assert len(refusals) > 50
+    silent = [one.__name__ for one in refusals if not all(explained(one))]
+    assert silent == []
 
 
 async def test_a_used_nonce_is_low_after_the_block() -> None:
