@@ -9,40 +9,35 @@ stops between two steps, then everything is closed. A second signal does not wai
 Whatever goes wrong becomes a `Failure` with its exit code.
 """
 
-import errno
 import gc
+import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
-from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import trio
 
-from chain.genesis import Genesis, InvalidGenesisError
-from chain.ledger import CorruptStateError, ForeignChainError
+from chain.bech32 import decode_address, encode_address
+from chain.genesis import Genesis
 from chain.mempool import MempoolLimits
 from chain.store import StoredBlock
 from chain.validators import Validator
 from contracts.kernel import Value
-from contracts.kernel.errors import StorageError
 from node.api import ApiLimits, make_app, serve
 from node.backend import Submission
-from node.chain_node import ChainNode, genesis_of, open_node
-from node.config import Config, ConfigError, RpcConfig
-from node.engine import DivergedError
+from node.chain_node import ChainNode, open_node
+from node.config import Config, RpcConfig
+from node.explained import failures_explained
 from node.failure import ExitCode, Failure
-from node.home import Home, HomeError
-from node.signer import SignerError
+from node.home import Home
+from node.loading import load_genesis
 from node.signer_reset import signer_fault
 from node.validator_key import ValidatorKey
-from node.workers import WorkersBrokenError
 
 SWITCH_INTERVAL_S: Final = 0.0005
 BURST_S: Final = 2
@@ -59,6 +54,27 @@ class Running:
     height: int
     account: bytes
     urls: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a program needs to know."""
+        return {
+            "chain": self.chain,
+            "chain_id": self.chain_id.hex(),
+            "height": self.height,
+            "account": encode_address(self.account),
+            "urls": list(self.urls),
+        }
+
+    @classmethod
+    def of_json(cls, form: Mapping[str, Any]) -> "Running":
+        """Read what a node of ours printed."""
+        return cls(
+            form["chain"],
+            bytes.fromhex(form["chain_id"]),
+            form["height"],
+            decode_address(form["account"]),
+            tuple(form["urls"]),
+        )
 
 
 class NodeBackend:
@@ -94,38 +110,29 @@ class NodeBackend:
             yield block
 
 
-def run_node(home: Home, announce: Callable[[Running], None], config: Config) -> None:
-    """Run a node until a signal stops it; raises `Failure`."""
+async def run_node(
+    home: Home,
+    config: Config,
+    announce: Callable[[Running], None],
+    *,
+    until_stdin_closes: bool = False,
+) -> None:
+    """Run a node until a signal stops it, or the program that started it is gone.
+
+    Raises `Failure`.
+    """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with failures_explained(), _sigterm_as_interrupt():
-        trio.run(_run, home, announce, config)
+        await _run(home, config, announce, until_stdin_closes=until_stdin_closes)
 
 
-def load_config(home: Home) -> Config:
-    """Read the settings; raises `Failure`."""
-    with failures_explained():
-        return Config.load(home.config)
-
-
-def load_genesis(home: Home) -> Genesis:
-    """Read the genesis; raises `Failure`."""
-    return read_genesis(home.genesis)
-
-
-def read_genesis(path: Path) -> Genesis:
-    """Read a genesis from a file; raises `Failure`."""
-    with failures_explained():
-        try:
-            return genesis_of(path)
-        except FileNotFoundError as error:
-            raise Failure(
-                ExitCode.CONFIG, f"there is no {path}", "make a home with: gtx init"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise Failure(ExitCode.CONFIG, f"{path} is not UTF-8 text") from error
-
-
-async def _run(home: Home, announce: Callable[[Running], None], config: Config) -> None:
+async def _run(
+    home: Home,
+    config: Config,
+    announce: Callable[[Running], None],
+    *,
+    until_stdin_closes: bool,
+) -> None:
     genesis = load_genesis(home)
     key = ValidatorKey.load(home)
     refuse_public_devnet_beyond_loopback(genesis, config.rpc.host)
@@ -145,6 +152,8 @@ async def _run(home: Home, announce: Callable[[Running], None], config: Config) 
         shutdown = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_by_signal, shutdown, nursery.cancel_scope)
+            if until_stdin_closes:
+                nursery.start_soon(_stop_with_stdin, shutdown)
             await nursery.start(node.engine.run)
             async with trio.open_nursery() as serving:
                 urls = await serving.start(serve, app, config.rpc.host, config.rpc.port, shutdown)
@@ -168,6 +177,15 @@ async def _stop_by_signal(shutdown: trio.Event, everything: trio.CancelScope) ->
             else:
                 log.info("node_stopping", signal=name)
                 shutdown.set()
+
+
+async def _stop_with_stdin(shutdown: trio.Event) -> None:
+    """Stop when the program that holds the other end of stdin is gone, however it ended."""
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stream:
+        while await stream.receive_some():
+            continue
+    log.info("node_stopping", signal="stdin closed")
+    shutdown.set()
 
 
 def refuse_public_devnet_beyond_loopback(genesis: Genesis, host: str) -> None:
@@ -236,74 +254,3 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def failures_explained() -> Iterator[None]:
-    """Turn what a node is expected to fail by into a `Failure`."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        leaves = tuple(_leaves(group))
-        interrupts = [one for one in leaves if isinstance(one, KeyboardInterrupt)]
-        if interrupts:
-            raise interrupts[0] from group
-        failures = [failure for failure in map(_failure_of, leaves) if failure is not None]
-        if not failures:
-            raise
-        raise failures[0] from group
-    except Exception as error:
-        failure = _failure_of(error)
-        if failure is None or failure is error:
-            raise
-        raise failure from error
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for one in group.exceptions:
-        if isinstance(one, BaseExceptionGroup):
-            yield from _leaves(one)
-        else:
-            yield one
-
-
-def _failure_of(error: BaseException) -> Failure | None:
-    """Return what to tell a person, or None for a bug."""
-    if isinstance(error, Failure):
-        return error
-    for kind, code in _CODES:
-        if isinstance(error, kind):
-            return Failure(code, *_what_and_help(str(error)), name=type(error).__name__)
-    if isinstance(error, socket.gaierror):
-        return Failure(ExitCode.CONFIG, f"rpc.host: {error.strerror}", "use an address or a name")
-    if isinstance(error, OSError):
-        code = _CODE_OF_ERRNO.get(error.errno or 0, ExitCode.STORAGE)
-        help_ = "choose another rpc.port, or 0 for a free one" if code is ExitCode.IN_USE else None
-        return Failure(code, str(error), help_, name="OSError")
-    return None
-
-
-def _what_and_help(message: str) -> tuple[str, str | None]:
-    """Split a message of ours, which says what to do after a semicolon."""
-    what, _, help_ = message.partition("; ")
-    return what, help_ or None
-
-
-_CODES: Final = (
-    (ConfigError, ExitCode.CONFIG),
-    (InvalidGenesisError, ExitCode.CONFIG),
-    (ForeignChainError, ExitCode.CONFIG),
-    (HomeError, ExitCode.IN_USE),
-    (CorruptStateError, ExitCode.STORAGE),
-    (StorageError, ExitCode.STORAGE),
-    (DivergedError, ExitCode.STORAGE),
-    (SignerError, ExitCode.SIGNER),
-    (WorkersBrokenError, ExitCode.BUG),
-)
-_CODE_OF_ERRNO: Final = MappingProxyType(
-    {
-        errno.EADDRINUSE: ExitCode.IN_USE,
-        errno.EADDRNOTAVAIL: ExitCode.CONFIG,
-        errno.EACCES: ExitCode.CONFIG,
-    }
-)

@@ -1,0 +1,163 @@
+"""`gtx init` and `gtx run`: a home folder, and the node in it."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
+from nacl.utils import random as random_bytes
+
+from chain.bech32 import encode_address
+from chain.crypto import SEED_BYTES, public_key_of
+from client.files import write_whole
+from client.keystore import Keystore
+from contracts.governance.parameters import Timing
+from node.chain_node import make_signer, wall_clock_ms
+from node.cli.common import DEFAULTS, Common
+from node.cli.new_genesis import UTHB_PER_THB, Founder, new_genesis
+from node.cli.output import answer, facts
+from node.cli.secrets import PassphraseFile, passphrase
+from node.config import Config, LogFormat, LogLevel
+from node.explained import failures_explained
+from node.failure import ExitCode, Failure
+from node.home import Home
+from node.loading import load_config
+from node.logs import set_up_logs
+from node.process import Running, run_node
+from node.validator_key import ValidatorKey
+
+FUNDS_THB: Final = 1_000_000
+PUBLIC_MODE: Final = 0o644
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Settings that the command line gives in place of those in config.toml."""
+
+    rpc_host: Annotated[str | None, Parameter(help="Listen on this address.")] = None
+    rpc_port: Annotated[int | None, Parameter(help="Listen on this port; 0 takes a free one.")] = (
+        None
+    )
+    log_format: Annotated[LogFormat | None, Parameter(help="How to log.")] = None
+    log_level: Annotated[LogLevel | None, Parameter(help="From which level on to log.")] = None
+
+    def of(self, config: Config) -> Config:
+        """Return the settings with these in their place; raises `Failure`."""
+        given: dict[str, dict[str, Any]] = {
+            "rpc": {"host": self.rpc_host, "port": self.rpc_port},
+            "log": {"format": self.log_format, "level": self.log_level},
+        }
+        content = {
+            section: {name: value for name, value in pairs.items() if value is not None}
+            for section, pairs in given.items()
+        }
+        with failures_explained():
+            Config.of(content, "the command line")
+        return replace(
+            config,
+            rpc=replace(config.rpc, **content["rpc"]),
+            log=replace(config.log, **content["log"]),
+        )
+
+
+OVERRIDES: Final = Overrides()
+
+
+def init(
+    *,
+    chain: Annotated[str, Parameter(help="The new chain's name, for people.")] = "gridtokenx",
+    authority: Annotated[str, Parameter(help="The authority's name, for people.")] = "authority 1",
+    key: Annotated[str, Parameter(help="Name of the authority's account key.")] = "authority",
+    passphrase_file: PassphraseFile = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Make the home of a validator that begins a new chain.
+
+    Writes settings, a genesis with this one validator, its consensus key with the files that keep
+    it from signing twice, and the key of the authority's account, which has all credit and NRG.
+
+    For example:
+
+    ```
+    gtx init
+    gtx init --home north --chain "north island" --authority "North Utility"
+    ```
+    """
+    home = common.place()
+    _refuse_used(home)
+    word = passphrase(passphrase_file, new=True, of=f"new key {key!r}")
+    account = Keystore(home.keys).new(key, word).account
+    validator = ValidatorKey(account, random_bytes(SEED_BYTES))
+    genesis = new_genesis(
+        chain,
+        Founder(authority, account, validator.public_key),
+        time_ms=wall_clock_ms(),
+        funded=[(account, FUNDS_THB * UTHB_PER_THB)],
+        devnet=False,
+        timing=Timing(),
+    )
+    write_whole(home.config, Config.example().encode(), mode=PUBLIC_MODE)
+    write_whole(home.genesis, genesis.to_json().encode(), mode=PUBLIC_MODE)
+    validator.save(home)
+    make_signer(home, genesis.chain_id, validator.seed)
+    form = {
+        "home": str(home.folder),
+        "chain": chain,
+        "chain_id": genesis.chain_id.hex(),
+        "key": key,
+        "account": encode_address(account),
+        "consensus_key": public_key_of(validator.seed).hex(),
+    }
+    start = "gtx run" if common.home is None else f"gtx run --home {common.home}"
+    lines = [*facts(list(form.items())), "", f"start it with: {start}"]
+    answer(form, as_json=common.json, lines=lines)
+
+
+async def run(
+    *,
+    overrides: Overrides = OVERRIDES,
+    until_stdin_closes: Annotated[bool, Parameter(negative="", show=False)] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """Run the node of a home folder until Ctrl-C or SIGTERM.
+
+    The log goes to stderr; the addresses are printed once the node answers.
+
+    For example:
+
+    ```
+    gtx run
+    gtx run --home north --rpc-port 26681 --log-format json
+    ```
+    """
+    home = common.place()
+    config = overrides.of(load_config(home))
+    set_up_logs(config.log)
+
+    def announce(running: Running) -> None:
+        answer(running.to_json(), as_json=common.json, lines=running_lines(running))
+
+    await run_node(home, config, announce, until_stdin_closes=until_stdin_closes)
+
+
+def running_lines(running: Running) -> list[str]:
+    """Return what a person needs to know of a node that runs."""
+    (first, *_) = running.urls
+    return facts(
+        [
+            ("chain", running.chain),
+            ("height", running.height),
+            ("JSON-RPC", ", ".join(running.urls)),
+            ("WebSocket", f"{first.replace('http', 'ws', 1)}/ws"),
+        ]
+    )
+
+
+def _refuse_used(home: Home) -> None:
+    for path in (home.config, home.genesis, ValidatorKey.path(home), home.data):
+        if path.exists():
+            raise Failure(
+                ExitCode.CONFIG,
+                f"{path} exists: {home.folder} is a home already",
+                "run it with gtx run, or choose another folder with --home",
+            )
