@@ -66,7 +66,7 @@ class Mmr:
         The candidates of one height append to the same range; only the nodes of the one that is
         committed are stored.
         """
-        position = _node_count(self.leaf_count)
+        position = node_count(self.leaf_count)
         node, peaks = leaf_hash(block_id), list(self.peaks)
         nodes = [(position, node)]
         carry = self.leaf_count
@@ -76,6 +76,11 @@ class Mmr:
             nodes.append((position, node))
             carry >>= 1
         return Mmr(self.leaf_count + 1, (*peaks, node)), tuple(nodes)
+
+
+def node_count(leaf_count: int) -> int:
+    """Return how many nodes the range over so many leaves has: the position of its next leaf."""
+    return 2 * leaf_count - leaf_count.bit_count()
 
 
 @record(version=1)
@@ -138,11 +143,6 @@ def _mountains(leaf_count: int) -> Iterator[tuple[int, int]]:
             start += 1 << height
 
 
-def _node_count(leaf_count: int) -> int:
-    """Return how many nodes the range over so many leaves has: the position of its next leaf."""
-    return 2 * leaf_count - leaf_count.bit_count()
-
-
 def _position(start: int, height: int) -> int:
     """Return the position of the node of this height whose leftmost leaf is `start`."""
-    return _node_count(start) + (2 << height) - 2
+    return node_count(start) + (2 << height) - 2

@@ -23,6 +23,7 @@ from node.home import Home
 from node.intake import Intake
 from node.leveldb import LevelStore
 from node.publish import CachedReader, TipAccounts
+from node.recovery import recover_chain
 from node.signer import Signer
 from node.workers import SignatureWorkers
 
@@ -66,6 +67,7 @@ def open_node(
         opened.enter_context(home.locked())
         store = LevelStore(home.database)
         opened.callback(store.close)
+        store.check_blocks()
         if store.tip_height() is None:
             ledger = Ledger.create(genesis, store, verdicts)
         else:
@@ -73,6 +75,8 @@ def open_node(
         signer = Signer(consensus_seed, genesis.chain_id, home.signer_paths(genesis.chain_id,
                         consensus_seed))  # fmt: skip
         opened.callback(signer.close)
+        me = Validator(account, signer.public_key)
+        recover_chain(ledger, me, signer.recovered)
         pool = opened.enter_context(SignatureWorkers(verdicts, workers))
         reader = CachedReader(store.snapshot())
         mempool = Mempool(
@@ -80,7 +84,7 @@ def open_node(
         )
         machine = Machine(
             genesis.chain_id,
-            Validator(account, signer.public_key),
+            me,
             signer.recovered,
             secrets.token_bytes(NONCE_BYTES),
         )
