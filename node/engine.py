@@ -305,6 +305,8 @@ class Engine:
             round=effect.certificate.round,
             dropped=len(left),
         )
+        for work, error in candidate.result.failed_units:
+            log.error("unit_failed", contract=work.contract, unit=work.unit, exc_info=error)
         self.wake()
         return Committed(self._context())
 

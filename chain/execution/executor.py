@@ -7,7 +7,7 @@ invalid. What comes out depends on the parent state and the block alone. (PROTOC
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from chain.block import ZERO_ADDRESS, ZERO_HASH
@@ -53,6 +53,13 @@ class BlockContext:
     parent_hash: bytes
 
 
+class FailedUnit(NamedTuple):
+    """A unit that failed here and the exception, for the operator's log alone."""
+
+    work: Work
+    error: Exception
+
+
 @dataclass(frozen=True, slots=True)
 class BlockResult:
     """What a block did: receipts with their events, state changes, and what acts next."""
@@ -62,13 +69,7 @@ class BlockResult:
     changes: tuple[tuple[bytes, bytes | None], ...]
     next_validators: ValidatorSet
     next_parameters: ChainParameters
-
-
-class FailedUnit(NamedTuple):
-    """A unit that failed here and the exception, for the operator's log alone."""
-
-    work: Work
-    error: Exception
+    failed_units: tuple[FailedUnit, ...] = field(default=(), compare=False)
 
 
 class _Stage(enum.Enum):
@@ -164,6 +165,7 @@ class BlockExecution:
             tuple(self._state.changes()),
             ValidatorSet.of(members),
             self.registry.parameters.in_force(),
+            tuple(self.failed_units),
         )
 
     def _admit(self, prepared: PreparedTransaction) -> int:

@@ -89,6 +89,7 @@ def test_a_failed_unit_is_set_aside_and_the_chain_goes_on(fault: Fault) -> None:
     assert [failed.work.unit for failed in execution.failed_units] == ["fail"]
     assert isinstance(execution.failed_units[0].error, Exception)
     result = world.block()
+    assert [failed.work.unit for failed in result.failed_units] == ["fail"]
     assert [r.code for r in own(result).results] == [OK, FAILED, OK]
     assert notes(world) == (1, 2), "the failed unit's own writes are undone"
     failed = world.read.schedule.failed_work(1)

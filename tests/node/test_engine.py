@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 import trio
 import trio.testing
 
+from chain.execution.executor import BlockExecution, BlockResult, FailedUnit
 from chain.execution.receipt import Receipt
 from chain.genesis import Genesis
 from chain.ledger import CorruptStateError
@@ -15,6 +17,7 @@ from chain.light import verify_final
 from chain.refusals import LowNonce, MalformedTransaction, NonceGap
 from chain.store import StoredBlock
 from chain.transaction import Call, Mode, Transaction, sign_transaction
+from contracts.kernel.schedule import Work
 from node.chain_node import ChainNode, make_signer, open_node
 from node.home import Home, HomeError
 from tests.support.genesis import make_genesis, validator_names
@@ -58,8 +61,10 @@ def transfer(genesis: Genesis, nonce: int, amount: int = 5) -> bytes:
 async def committed(node: ChainNode, transaction_id: bytes) -> StoredBlock:
     """Wait until a transaction is in a block."""
     with trio.fail_after(30):
-        # The archive tells nobody of a block.
-        while (place := node.engine.archive.place_of(transaction_id)) is None:  # noqa: ASYNC110
+        # The archive tells nobody of a block, and the mempool hears of it a little later.
+        while (  # noqa: ASYNC110 - see above
+            place := node.engine.archive.place_of(transaction_id)
+        ) is None or transaction_id in node.engine.mempool:
             await trio.sleep(0.01)
     block = node.engine.archive.block(place[0])
     assert block is not None
@@ -122,6 +127,29 @@ async def test_subscribers_see_every_block_in_order(home: Home, genesis: Genesis
         nursery.cancel_scope.cancel()
     assert len(seen) >= 3
     assert seen == list(range(seen[0], seen[0] + len(seen)))
+
+
+async def test_a_unit_that_failed_is_told_to_the_operator_once_with_its_error(
+    home: Home, genesis: Genesis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = FailedUnit(Work("auction", "clear", b"\x80"), ValueError("a fault in a contract"))
+    finish = BlockExecution.finish
+
+    def finished(execution: BlockExecution) -> BlockResult:
+        execution.failed_units.append(failed)
+        return finish(execution)
+
+    monkeypatch.setattr(BlockExecution, "finish", finished)
+    with structlog.testing.capture_logs() as logged:
+        async with running(home, genesis) as node:
+            (answer,) = await node.intake.submit([transfer(genesis, 0)])
+            await committed(node, answer.id)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+    told = [one for one in logged if one["event"] == "unit_failed"]
+    blocks = [one for one in logged if one["event"] == "block_committed"]
+    assert len(told) == len(blocks) > 0
+    assert all(one["exc_info"] is failed.error for one in told)
+    assert {(one["contract"], one["unit"]) for one in told} == {("auction", "clear")}
 
 
 async def test_a_second_process_on_the_same_folder_is_kept_out(
