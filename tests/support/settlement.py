@@ -63,6 +63,7 @@ class SettlementWorld(MarketWorld, GridWorld):  # type: ignore[misc]  # `submit`
         people: Sequence[Person] = PEOPLE,
         *,
         market: Terms | None = None,
+        second: Terms | None = None,
         rules: SettlementRules = SETTLEMENT,
         metering: MeteringRules = RULES,
         funds: Mapping[str, int] | None = None,
@@ -101,13 +102,7 @@ class SettlementWorld(MarketWorld, GridWorld):  # type: ignore[misc]  # `submit`
                 ],
                 "gateways": [GenesisGateway(account_of(GATEWAY), GATEWAY, None).to_wire()],
             },
-            "markets": {
-                "markets": [
-                    GenesisMarket(
-                        MARKET, "quarters", self.terms, first_start_s(self.terms)
-                    ).to_wire()
-                ]
-            },
+            "markets": {"markets": [one.to_wire() for one in _markets(self.terms, second)]},
             "statements": {"first_quarter_s": quarter(FIRST)},
             "settlement": {"rules": rules.to_wire(), "first_quarter_s": quarter(FIRST)},
         }
@@ -186,6 +181,13 @@ def _names(people: Sequence[str]) -> list[str]:
 
 def _funded(name: str, funds: Mapping[str, int]) -> Value:
     return Allocation(account_of(name), funds.get(name, FUNDS_UTHB)).to_wire()
+
+
+def _markets(market: Terms, second: Terms | None) -> list[GenesisMarket]:
+    markets = [GenesisMarket(MARKET, "quarters", market, first_start_s(market))]
+    if second is not None:
+        markets.append(GenesisMarket(MARKET + 1, "others", second, first_start_s(second)))
+    return markets
 
 
 def _participants(people: Sequence[Person]) -> list[Value]:
