@@ -1,7 +1,7 @@
 """Intake: from submitted bytes to waiting transactions.
 
-Decode, verify in worker processes, admit: in this order, cheapest refusal first. Decoding gives way
-to the loop every few transactions, so that a large batch holds nobody up.
+Decode, verify in worker processes, admit: in this order, cheapest refusal first. All of it gives
+way to the loop every few transactions, so that a large batch holds nobody up.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,9 @@ from node.backend import Submission
 from node.workers import SignatureWorkers
 
 SUBMISSIONS_AT_ONCE_MAX: Final = 64
-DECODE_CHUNK: Final = 32
+# A few milliseconds of work each.
+DECODE_CHUNK_BYTES: Final = 2**14
+ADMIT_CHUNK: Final = 64
 
 
 class Intake:
@@ -42,7 +44,11 @@ class Intake:
             decoded = await self._decode(raws)
             good = [one for one in decoded if isinstance(one, PreparedTransaction)]
             await self._workers.verify([s for one in good for s in one.signed_messages])
-            answers = [self._admit(one) for one in decoded]
+            answers: list[Submission] = []
+            for index, one in enumerate(decoded):
+                if index and index % ADMIT_CHUNK == 0:
+                    await trio.lowlevel.checkpoint()
+                answers.append(self._admit(one))
         self._wake()
         return answers
 
@@ -50,8 +56,11 @@ class Intake:
         self, raws: Sequence[bytes]
     ) -> list[PreparedTransaction | NotIncludableError]:
         out: list[PreparedTransaction | NotIncludableError] = []
-        for index, raw in enumerate(raws):
-            if index % DECODE_CHUNK == 0:
+        size = 0
+        for raw in raws:
+            size += len(raw)
+            if size > DECODE_CHUNK_BYTES:
+                size = 0
                 await trio.lowlevel.checkpoint()
             try:
                 out.append(prepare(decode_transaction(raw, self._chain_id)))

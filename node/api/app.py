@@ -58,7 +58,8 @@ def make_app(
 
     app = FastAPI(title="GridTokenX node", openapi_url=None, lifespan=lifespan)
     app.state.service = service
-    app.add_api_route("/", endpoints.post, methods=["POST"], response_class=Response)
+    # A plain route: FastAPI would read the source of the endpoint at the first request.
+    app.add_route("/", endpoints.post, methods=["POST"])
     app.add_api_websocket_route("/ws", endpoints.socket)
     return app
 

@@ -8,9 +8,10 @@ connections. Answers are encoded where they are made, in the worker thread. (JSO
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import structlog
+import trio
 from pydantic import ValidationError
 
 from chain.refusals import NotIncludableError
@@ -36,9 +37,14 @@ from node.api.types import Answer, Params
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 VERSION: Final = "2.0"
 ID_TEXT_MAX: Final = 128
 ID_NUMBER_MAX: Final = 2**63
+# Larger bodies are taken apart off the loop; below, handing over costs more than it saves.
+LOOP_BODY_BYTES_MAX: Final = 2**16
+PARSERS_MAX: Final = 2
 # The name that the OpenRPC specification gives to its method.
 ALIASES: Final = {"rpc.discover": "rpc_discover"}
 
@@ -69,6 +75,7 @@ class Dispatcher:
     def __init__(self, service: Service) -> None:
         """Answer by this service."""
         self._service = service
+        self._parsers = trio.CapacityLimiter(PARSERS_MAX)
 
     async def answer(
         self, body: bytes, client: Client, hold: Callable[[int], None]
@@ -78,9 +85,10 @@ class Dispatcher:
         `hold` takes the bytes of answers from what all requests may hold. Raises `ApiError` for a
         body as a whole.
         """
-        requests = self._parse(body)
+        is_large = len(body) > LOOP_BODY_BYTES_MAX
+        requests = await self._aside(lambda: self._parse(body)) if is_large else self._parse(body)
         if not isinstance(requests, list):
-            return await self._answer_one(requests, client, hold)
+            return await self._answer_one(requests, client, hold, is_large=is_large)
         limit = self._service.limits.batch_max
         if not requests:
             raise InvalidRequest("The batch is empty.")
@@ -97,7 +105,7 @@ class Dispatcher:
             hold(count)
 
         for request in requests:
-            answer = await self._answer_one(request, client, hold_of_batch)
+            answer = await self._answer_one(request, client, hold_of_batch, is_large=is_large)
             if answer is not None:
                 answers.append(answer)
         return b"[" + b",".join(answers) + b"]" if answers else None
@@ -113,13 +121,13 @@ class Dispatcher:
             raise ParseError(problem=str(error)[:ID_TEXT_MAX]) from error
 
     async def _answer_one(
-        self, given: Json, client: Client, hold: Callable[[int], None]
+        self, given: Json, client: Client, hold: Callable[[int], None], *, is_large: bool
     ) -> bytes | None:
         id_: str | int | None = None
         try:
             request = _request(given)
             id_ = request.id
-            result = await self._run(request, client)
+            result = await self._run(request, client, is_large=is_large)
             hold(len(result))
         except (ApiError, NotIncludableError, Reject) as error:
             if isinstance(given, dict) and "id" not in given and "method" in given:
@@ -131,7 +139,7 @@ class Dispatcher:
             return None
         return b'{"jsonrpc":"2.0","id":' + json.dumps(id_).encode() + b',"result":' + result + b"}"
 
-    async def _run(self, request: _Request, client: Client) -> bytes:
+    async def _run(self, request: _Request, client: Client, *, is_large: bool) -> bytes:
         """Run a method and encode what it returns."""
         method = METHODS.get(ALIASES.get(request.method, request.method))
         if method is None:
@@ -141,13 +149,21 @@ class Dispatcher:
             )
         if method.where is Where.SOCKET and client.session is None:
             raise NeedsWebSocket(method=method.name)
-        params = _params(method, request.params)
-        service = self._service
+        service, params = self._service, await self._params(method, request, is_large=is_large)
         if method.where is Where.THREAD:
             return await service.heavy.run(lambda: self._encoded(method.function(service, params)))
         if method.where is Where.LOOP:
             return self._encoded(await method.function(service, params))
         return self._encoded(await method.function(service, params, client.session))
+
+    async def _params(self, method: Method, request: _Request, *, is_large: bool) -> Params:
+        if is_large:
+            return await self._aside(lambda: _params(method, request.params))
+        return _params(method, request.params)
+
+    async def _aside(self, function: Callable[[], T]) -> T:
+        """Take a large body apart in a thread; how many wait is bounded by `bytes_held_max`."""
+        return await trio.to_thread.run_sync(function, limiter=self._parsers)
 
     def _encoded(self, answer: Answer) -> bytes:
         data: bytes = answer.__pydantic_serializer__.to_json(answer)

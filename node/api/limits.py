@@ -30,7 +30,7 @@ class ApiLimits:
     body_bytes_max: Annotated[int, "bytes of a request's body"] = 8 * 2**20
     json_values_max: Annotated[int, "values in a request's JSON"] = 100_000
     batch_max: Annotated[int, "requests in one batch"] = 100
-    transactions_max: Annotated[int, "transactions in one `tx_submit_batch`"] = 256
+    transactions_max: Annotated[int, "transactions in one `tx_submit_batch`"] = 1_000
     items_max: Annotated[int, "receipts, items or events in one page"] = 1_000
     page_bytes_max: Annotated[int, "bytes of blocks or state in one page"] = 2 * 2**20
     answer_bytes_max: Annotated[int, "bytes of the answer to one body"] = 16 * 2**20

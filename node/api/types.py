@@ -8,7 +8,6 @@ reference says of them is true.
 import base64
 import binascii
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -60,12 +59,15 @@ def _transaction_bytes(value: Json) -> bytes:
     if not isinstance(value, str):
         msg = "a transaction is a string of hex digits, or base64"
         raise ValueError(msg)  # noqa: TRY004 - the validator wants this type
-    with suppress(ValueError):
+    try:
         return binascii.unhexlify(value.removeprefix("0x"))
-    with suppress(ValueError):
+    except ValueError:
+        pass
+    try:
         return base64.b64decode(value, validate=True)
-    msg = "neither an even number of hex digits nor base64"
-    raise ValueError(msg)
+    except ValueError:
+        msg = "neither an even number of hex digits nor base64"
+        raise ValueError(msg) from None
 
 
 def _number(value: int) -> int | str:
