@@ -83,9 +83,13 @@ def decode_transactions(
 
 
 def deeds_of(
-    block: StoredBlock, decoded: Mapping[bytes, SignedTransaction], findings: Findings
+    block: StoredBlock,
+    decoded: Mapping[bytes, SignedTransaction],
+    findings: Findings,
+    *,
+    is_proven: bool,
 ) -> BlockDeeds:
-    """Decode receipts and events."""
+    """Decode receipts and events; proven ones are in the one form that the codec gives."""
     header, raws = block.header, block.body.transactions
     if not len(raws) + 1 == len(block.receipts) == len(block.events):
         counts = (len(raws) + 1, len(block.receipts), len(block.events))
@@ -101,7 +105,9 @@ def deeds_of(
         except ValueError as error:
             findings.differ("receipt cannot be read", f"number {index}", "readable", error)
             continue
-        told = (_told(data, number, findings) for number, data in enumerate(events))
+        told = (
+            _told(data, number, findings, is_proven=is_proven) for number, data in enumerate(events)
+        )
         deeds.append(Deed(signed, receipt, tuple(one for one in told if one is not None)))
         if signed is not None:
             findings.compare("receipt is of another transaction", "id", signed.id, receipt.id)
@@ -110,9 +116,13 @@ def deeds_of(
     return BlockDeeds(header, block.body.parent_certificate, tuple(deeds))
 
 
-def _told(data: bytes, number: int, findings: Findings) -> Told | None:
+def _told(data: bytes, number: int, findings: Findings, *, is_proven: bool) -> Told | None:
     try:
-        decoded: Any = codec.decode(data, size_max=EVENT_BYTES_MAX)
+        decoded: Any = (
+            codec.decode_trusted(data)
+            if is_proven
+            else codec.decode(data, size_max=EVENT_BYTES_MAX)
+        )
         version, contract, name, fields = decoded
         known = CATALOGUE.by_name[contract].events[name]
         event = known.from_wire(fields)

@@ -112,7 +112,8 @@ class Audit:
             return
         decoded = decode_transactions(block, self._chain_id, findings)
         proven = self._reexecution.apply(block, partial(self._prepare, decoded))
-        self._accountant.apply(deeds_of(proven, decoded, findings))
+        is_proven = self._reexecution.is_complete
+        self._accountant.apply(deeds_of(proven, decoded, findings, is_proven=is_proven))
 
     def _prepare(self, decoded: dict[bytes, SignedTransaction], raw: bytes) -> PreparedTransaction:
         """Prepare a transaction that is decoded already, or say again why it cannot be."""

@@ -111,6 +111,8 @@ class RpcSource:
                 raise SourceError(f"block {height}: {error!r} in the answer") from error
             if start is None:
                 break
+        else:
+            raise SourceError(f"block {height}: more than {PAGES_MAX} pages")
         try:
             return _stored(answer, items)
         except (KeyError, TypeError, ValueError) as error:
