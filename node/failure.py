@@ -33,6 +33,8 @@ class ExitCode(enum.IntEnum):
     """The node or a contract refuses what was asked."""
     NOT_FINAL = 10
     """The transaction was not in a block in time; it may still become final."""
+    DIFFERENCES = 11
+    """An audit found that the chain is not what it claims."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C."""
 

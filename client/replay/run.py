@@ -7,7 +7,7 @@ from typing import Any
 from chain.bech32 import encode_address
 from client.audit import AuditReport, RpcSource, audit
 from client.audit import Progress as AuditProgress
-from client.replay.driver import Driver, Progress
+from client.replay.driver import Driver, Progress, ReplayError
 from client.replay.report.canonical import fingerprint
 from client.replay.report.collect import Collector, forecasts_wh
 from client.replay.report.facts import Facts, Party, Run
@@ -22,7 +22,7 @@ from client.replay.setup import (
     make_genesis,
     members_of,
 )
-from client.replay.week import Week
+from client.replay.week import QUARTERS_PER_DAY, Week
 from client.rpc import Rpc
 
 # What collects facts needs no others; the rest is for the audit, which reads the blocks.
@@ -59,6 +59,23 @@ def run_of(week: Week, quarters: int, seed: int) -> Run:
         grid_opening_uthb=OFFICE_UTHB,
         forecasts_wh=forecasts_wh(week, seed),
     )
+
+
+async def replay_span(rpc: Rpc, week: Week) -> Week:
+    """Return the span of the data that a node's chain was made for: the week, or one of its days.
+
+    Raises `ReplayError` for any other chain.
+    """
+    chain_id = (await rpc.call("chain_status"))["chain_id"]
+    days = range(week.quarters // QUARTERS_PER_DAY)
+    for span in (week, *(week.days(day, 1) for day in days)):
+        if make_genesis(span).chain_id.hex() == chain_id:
+            return span
+    msg = (
+        f"the node's chain {chain_id[:16]}… was not made for a replay of this data; "
+        "start one that is with `gtx devnet --replay`"
+    )
+    raise ReplayError(msg)
 
 
 async def replay(

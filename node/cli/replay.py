@@ -1,0 +1,143 @@
+"""`gtx replay`: trade a week of a real low-voltage grid through a node, report it, audit it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from client.audit import Progress as AuditProgress
+from client.audit import render
+from client.files import write_whole
+from client.replay.driver import Progress as ReplayProgress
+from client.replay.driver import ReplayError
+from client.replay.report.facts import FactsError
+from client.replay.report.files import files_of
+from client.replay.report.shown import kwh, moment
+from client.replay.report.terminal import print_report
+from client.replay.run import Outcome, replay_span
+from client.replay.run import replay as run_replay
+from client.replay.setup import WEEK_FOLDER
+from client.replay.week import WeekDataError, load_week
+from client.rpc import Rpc
+from node.cli.common import DEFAULTS, Common
+from node.cli.output import answer, note
+from node.failure import ExitCode, Failure
+
+OUT_DEFAULT: Final = Path("replay-report")
+PUBLIC_MODE: Final = 0o644
+
+
+async def replay(
+    *,
+    seed: Annotated[int, Parameter(help="Decides how the households trade.")] = 1,
+    quarters: Annotated[
+        int | None, Parameter(help="Only the first quarters of an hour; all if left out.")
+    ] = None,
+    out: Annotated[Path, Parameter(help="The folder for report and pictures.")] = OUT_DEFAULT,
+    data: Annotated[Path, Parameter(help="The folder of the grid and its week.")] = WEEK_FOLDER,
+    common: Common = DEFAULTS,
+) -> int:
+    """Trade a week of 93 households and 11 generators through a node, then report and audit.
+
+    The node's chain must have been made for it: `gtx devnet --replay` makes and runs one. A replay
+    that was interrupted goes on where it stopped when it is started again with the same seed.
+    The report is printed and written to --out, with pictures; the audit recomputes every balance
+    and watt-hour from the blocks. The exit status is 11 if it finds a difference.
+
+    For example:
+
+    ```
+    gtx devnet --replay --exit-after-replay
+    gtx replay --seed 2 --out second-run
+    gtx replay --quarters 96 --json
+    ```
+    """
+    started_s = time.monotonic()
+    outcome, driven_s = await _run(common.url(), data, seed, quarters, quiet=common.json)
+    files = files_of(outcome.facts, outcome.report)
+    files["audit.json"] = (json.dumps(outcome.audit.to_json(), indent=1) + "\n").encode()
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write_whole(out / name, content, mode=PUBLIC_MODE)
+    if common.json:
+        paths = [str(out / name) for name in sorted(files)]
+        answer(outcome.to_json() | {"files": paths, "driven_s": round(driven_s, 1)}, as_json=True)
+    else:
+        console = Console(highlight=False)
+        print_report(console, outcome.facts, outcome.report, outcome.fingerprint)
+        console.print(render(outcome.audit))
+        took_s = time.monotonic() - started_s
+        note(
+            f"replayed in {driven_s:.0f} s, with report and audit {took_s:.0f} s; "
+            f"pictures and pages are in {out}"
+        )
+    return ExitCode.OK if outcome.audit.is_clean else ExitCode.DIFFERENCES
+
+
+async def _run(
+    url: str, data: Path, seed: int, quarters: int | None, *, quiet: bool
+) -> tuple[Outcome, float]:
+    """Run the replay with progress on stderr; returns its outcome and how long it drove."""
+    began_s = time.monotonic()
+    driven_s = 0.0
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
+    console = Console(stderr=True, quiet=quiet)
+    try:
+        async with Rpc(url) as rpc:
+            week = await replay_span(rpc, load_week(data))
+        count = week.quarters if quarters is None else quarters
+        if not 1 <= count <= week.quarters:
+            raise Failure(
+                ExitCode.USAGE,
+                f"--quarters {count}: this chain has room for 1 … {week.quarters}",
+                name="Usage",
+            )
+        with Progress(*columns, console=console) as shown:
+            trading = shown.add_task("quarters", total=count, said="")
+            auditing = shown.add_task("audit", total=None, start=False, visible=False, said="")
+
+            def on_progress(now: ReplayProgress) -> None:
+                said = (
+                    f"{moment(now.market_time_s)}  block {now.height}  "
+                    f"{now.trades:,} trades  {kwh(now.energy_wh)} kWh"
+                )
+                shown.update(trading, completed=now.quarter, said=said)
+
+            def on_audit(now: AuditProgress) -> None:
+                nonlocal driven_s
+                if not shown.tasks[auditing].visible:
+                    driven_s = time.monotonic() - began_s
+                    shown.start_task(auditing)
+                shown.update(
+                    auditing,
+                    completed=now.height,
+                    total=now.tip_height,
+                    visible=True,
+                    said=f"{now.differences} differences",
+                )
+
+            outcome = await run_replay(
+                url, week, quarters=count, seed=seed, on_progress=on_progress, on_audit=on_audit
+            )
+    except (WeekDataError, ReplayError, FactsError) as error:
+        what, _, help_ = str(error).partition("; ")
+        raise Failure(ExitCode.REFUSED, what, help_ or None, name=type(error).__name__) from error
+    return outcome, driven_s
