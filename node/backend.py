@@ -69,7 +69,10 @@ class Backend(Protocol):
         """Return the mempool's counts and limits."""
 
     def health(self) -> dict[str, Value]:
-        """Return what an operator looks at first: height, age of the tip, peers, version."""
+        """Return what an operator looks at first: at least `height`, `tip_time_ms`, `tip_age_ms`.
+
+        What the state tells, failed work before all, is not repeated here.
+        """
 
     def blocks(self) -> AsyncIterator[StoredBlock]:
         """Yield each block as it is committed, from now on; a slow reader is cut off."""

@@ -39,6 +39,7 @@ class ChainBackend:
         self._commits = commits
         self._channels: dict[int, trio.MemorySendChannel[StoredBlock]] = {}
         self.submissions: list[int] = []
+        self.tip_age_ms = 0
         self.gate: trio.Event | None = None
         self._submitted = trio.Event()
 
@@ -64,7 +65,11 @@ class ChainBackend:
 
     def health(self) -> dict[str, Value]:
         tip = self.chain.ledger.tip
-        return {"height": tip.height, "tip_time_ms": tip.header.time_ms, "tip_age_ms": 0}
+        return {
+            "height": tip.height,
+            "tip_time_ms": tip.header.time_ms,
+            "tip_age_ms": self.tip_age_ms,
+        }
 
     async def blocks(self) -> AsyncIterator[StoredBlock]:
         send, receive = trio.open_memory_channel[StoredBlock](SUBSCRIBER_BLOCKS_MAX)

@@ -200,7 +200,7 @@ async def only_fees_moved(
 
 async def share_key_of_carol(node: RealNode) -> None:
     """Let carol's account answer to her and dave together."""
-    keys: Value = sorted([key_of("carol"), key_of("dave")])
+    keys: list[Value] = [*sorted(map(key_of, ("carol", "dave")))]
     both = Call("accounts", "set_keys", (keys, 2))
     await node.final(await node.submit([node.signed(both, sender="carol")]))
 
