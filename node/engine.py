@@ -298,12 +298,13 @@ class Engine:
         self._publisher.publish(published)
         self._read_schedule()
         self._tell_subscribers(candidate, effect.certificate)
+        done_ids = frozenset(candidate.transaction_ids)
         log.info(
             "block_committed",
             height=tip.height,
             txs=len(candidate.transaction_ids),
             round=effect.certificate.round,
-            dropped=len(left),
+            dropped=sum(one.prepared.id not in done_ids for one in left),
         )
         for work, error in candidate.result.failed_units:
             log.error("unit_failed", contract=work.contract, unit=work.unit, exc_info=error)
