@@ -24,10 +24,11 @@ from contracts.kernel.schedule import ClockKind, Work
 from contracts.kernel.state import State
 from contracts.registry import Registry
 from node.api import ApiLimits
+from node.api.dispatch import LOOP_BODY_BYTES_MAX
 from tests.node.api.backend import ChainBackend
-from tests.node.api.serving import RpcFailure, Served, serving
+from tests.node.api.serving import RpcFailure, Served, result_of, serving
 from tests.node.api.test_chain_methods import certificate_of, header_of
-from tests.support.genesis import START_S
+from tests.support.genesis import PEOPLE, START_S
 from tests.support.people import account_of, seed_of
 
 BOB = account_of("bob")
@@ -205,3 +206,28 @@ async def test_submissions_of_many_clients_are_taken_side_by_side() -> None:
             for name in names:
                 nursery.start_soon(submit, name)
         assert len(served.backend.commit().transaction_ids) == 20
+
+
+async def test_a_thousand_transactions_go_in_one_submission() -> None:
+    async with serving() as served:
+        chain = served.backend.chain
+        raws = [chain.transfer(name, n).signed.raw for name in PEOPLE for n in range(50)] * 5
+        body = {"method": "tx_submit_batch", "params": [[raw.hex() for raw in raws]]}
+        assert len(raws) == ApiLimits().transactions_max == 1_000
+        assert len(str(body)) > LOOP_BODY_BYTES_MAX
+        answer = result_of(await served.json(body))
+        assert [item["error"] is None for item in answer["items"]] == [True] * 200 + [False] * 800
+        assert answer["accepted"] == len(served.backend.mempool) == 200
+
+
+async def test_a_large_body_is_refused_as_a_small_one_is() -> None:
+    async with serving() as served:
+        padding = "00" * LOOP_BODY_BYTES_MAX
+        one = served.backend.chain.transfer("alice", 0).signed.raw.hex()
+        for wrong, path in (("0", "transactions[1]"), (None, "transactions[1]")):
+            with pytest.raises(RpcFailure) as caught:
+                await served.call("tx_submit_batch", transactions=[one, wrong, padding])
+            assert caught.value.values["path"] == path
+        cut = await served.post(b'{"jsonrpc": "2.0", "id": 1, "params": ["' + padding.encode())
+        assert cut.json()["error"]["data"]["name"] == "ParseError"
+        assert len(served.backend.mempool) == 0
