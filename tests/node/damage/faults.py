@@ -73,7 +73,7 @@ class WritePoints:
 
         os.write, os.fsync = watched_write, watched_sync  # type: ignore[assignment]
         os.replace, os.truncate = watched_rename, watched_truncate  # type: ignore[assignment]
-        LevelStore.commit = watched_commit  # type: ignore[method-assign]
+        LevelStore.commit = watched_commit  # type: ignore[method-assign, assignment]
 
     def is_ours(self, path: Path) -> bool:
         """Say whether this is a file of the chain or the signer, or a folder of theirs."""
@@ -118,7 +118,9 @@ class WritePoints:
             return "the database"
         if ".last" in relative.name:
             return "the last-signed file"
-        return str(relative)
+        if "consensus.log" in relative.name:
+            return "the signer's log"
+        return f"the folder {relative}"
 
 
 def _path_of(handle: int) -> Path:

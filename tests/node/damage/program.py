@@ -9,7 +9,9 @@ python -m tests.node.damage.program FOLDER '{"transactions": 6}'
 """
 
 import json
+import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,15 +26,14 @@ import node.signer
 from chain.consensus.effects import Message
 from chain.consensus.statement import statement_of
 from chain.genesis import Genesis
-from chain.store import StoredBlock
 from chain.transaction import Call, Mode, Transaction, sign_transaction
 from chain.votes import Proposal, Vote
 from contracts.kernel import sha256
 from node.chain_node import ChainNode, genesis_of, open_node
 from node.engine import Alone
+from node.explained import failures_explained
 from node.failure import Failure
 from node.home import Home
-from node.process import failures_explained
 from tests.node.damage.faults import Fault, WritePoints
 from tests.support.genesis import validator_names
 from tests.support.people import account_of, seed_of
@@ -41,7 +42,7 @@ BATCH: Final = 2
 SENDER: Final = "alice"
 VALID_UNTIL: Final = 5_000
 FEE_MAX_UTHB: Final = 100_000
-WAIT_S: Final = 20
+WAIT_S: Final = 8
 VALIDATOR: Final = validator_names(1)[0]
 
 _write = os.write
@@ -57,6 +58,8 @@ class Plan:
     points: bool = False
     # Rewrite the signer's log from this size on; None leaves the node's own bound.
     compact_bytes: int | None = None
+    # End by a signal that nobody handles, after this time.
+    end_after_ms: int | None = None
     # Kill the worker processes before each batch is submitted.
     kill_workers: bool = False
 
@@ -106,12 +109,14 @@ def transfer(genesis: Genesis, nonce: int) -> bytes:
 
 async def run(home: Home, plan: Plan) -> None:
     """Open the node, send what is not final yet, and stop once it is."""
-    points = WritePoints(
-        home,
-        plan.fault,
-        lambda number, name: plan.points and tell("point", number=number, name=name),
-    )
-    points.watch()
+
+    def tell_point(number: int, name: str) -> None:
+        if plan.points:
+            tell("point", number=number, name=name)
+
+    WritePoints(home, plan.fault, tell_point).watch()
+    if plan.end_after_ms is not None:
+        signal.setitimer(signal.ITIMER_REAL, plan.end_after_ms / 1_000)
     if plan.compact_bytes is not None:
         node.signer.COMPACT_BYTES = plan.compact_bytes  # type: ignore[misc]  # a smaller log
     genesis = genesis_of(home.genesis)
@@ -119,16 +124,12 @@ async def run(home: Home, plan: Plan) -> None:
         home, genesis, account=account_of(VALIDATOR), consensus_seed=seed_of(VALIDATOR),
         workers=1, outbox=Telling(),
     ) as chain:  # fmt: skip
-        found = chain.ledger.tip.height
-        tell("opened", height=found)
-        for height in range(found + 1):
-            block = chain.engine.archive.block(height)
-            assert block is not None, f"block {height} is committed"
-            _tell_block("found", block)
+        tell("opened", height=chain.ledger.tip.height)
+        told = _tell_blocks("found", chain, 0)
         async with trio.open_nursery() as nursery:
             await nursery.start(chain.engine.run)
             with trio.fail_after(WAIT_S):
-                await _send(chain, genesis, plan, found)
+                await _send(chain, genesis, plan, told)
             nursery.cancel_scope.cancel()
         tell("done", height=chain.ledger.tip.height)
 
@@ -146,28 +147,27 @@ async def _send(chain: ChainNode, genesis: Genesis, plan: Plan, told: int) -> No
         # The archive tells nobody of a block.
         while any(chain.engine.archive.place_of(one) is None for one in ids):  # noqa: ASYNC110
             await trio.sleep(0.002)
-        tip = chain.engine.archive.tip_height()
-        assert tip is not None
-        for height in range(told + 1, tip + 1):
-            block = chain.engine.archive.block(height)
-            assert block is not None, f"block {height} is committed"
-            _tell_block("committed", block)
-        told = tip
+        told = _tell_blocks("committed", chain, told)
+    _tell_blocks("committed", chain, told)
 
 
 def _kill_workers() -> None:
-    import multiprocessing  # noqa: PLC0415 - only this fault looks at processes
-    import signal  # noqa: PLC0415 - as above
-
     for child in multiprocessing.active_children():
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
         tell("worker_killed", pid=child.pid)
 
 
-def _tell_block(event: str, block: StoredBlock) -> None:
-    ids = [one.hex() for one in block.transaction_ids]
-    tell(event, height=block.header.height, id=block.block_id.hex(), transactions=ids)
+def _tell_blocks(event: str, chain: ChainNode, first: int) -> int:
+    """Tell of the blocks from a height to the tip; returns the height that comes next."""
+    tip = chain.engine.archive.tip_height()
+    assert tip is not None, "an open node has a chain"
+    for height in range(first, tip + 1):
+        block = chain.engine.archive.block(height)
+        assert block is not None, f"block {height} is committed"
+        ids = [one.hex() for one in block.transaction_ids]
+        tell(event, height=height, id=block.block_id.hex(), transactions=ids)
+    return tip + 1
 
 
 def main(arguments: Sequence[str]) -> int:

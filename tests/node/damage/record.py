@@ -17,6 +17,7 @@ from tests.node.damage.launcher import Ended
 from tests.node.damage.program import transfer
 
 KILLED: Final = -signal.SIGKILL
+ENDED_BY_TIMER: Final = -signal.SIGALRM
 PRECOMMIT: Final = 2
 
 
