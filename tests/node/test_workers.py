@@ -68,6 +68,25 @@ async def test_a_killed_worker_costs_no_verdict(
     assert not set(children) & set(workers_alive())
 
 
+async def test_a_worker_killed_at_work_costs_no_verdict(
+    workers: tuple[Verdicts, SignatureWorkers],
+) -> None:
+    verdicts, pool = workers
+    await pool.verify([signed(0)])
+    (child,) = workers_alive()
+    # Some batches are in the worker, the others wait.
+    batch = [signed(i, good=i % 2 == 0) for i in range(1, 10 * BATCH_MAX)]
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pool.verify, batch)
+            while verdicts.unknown(batch[:BATCH_MAX]):  # noqa: ASYNC110 - nobody tells of a batch
+                await trio.sleep(0.001)
+            assert verdicts.unknown(batch), "the worker is still at work"
+            os.kill(child, signal.SIGKILL)
+    assert verdicts.unknown(batch) == []
+    assert all(verdicts.verdict(one) is (i % 2 == 0) for i, one in enumerate(batch, start=1))
+
+
 def workers_alive() -> list[int]:
     """Return the process ids of our own workers."""
     return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
