@@ -97,7 +97,10 @@ class InsufficientFunds(Reject):
 
 
 class ZeroAmount(Reject):
-    """A transfer moves at least 1 µTHB."""
+    """A transfer moves at least 1 µTHB.
+
+    Name an amount above zero.
+    """
 
     code = 2
 

@@ -25,7 +25,10 @@ class NotDue(Reject):
 
 
 class NothingUnclaimed(Reject):
-    """Nothing waits for the participant of this account."""
+    """Nothing waits for the participant of this account.
+
+    Only what came due while it had no account waits; all else is paid at once.
+    """
 
     code = 2
 
