@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chain.genesis import InvalidGenesisError
+from contracts.kernel import Value
 from contracts.trading.settlement_words import (
     EnergyDelivered,
     GridAccountLow,
@@ -306,7 +307,7 @@ def test_day_bills_are_sums_of_quarters() -> None:
 
 def test_a_zone_without_a_market_is_metered_and_settled_at_nothing() -> None:
     genesis = make_genesis(people=("alice",))
-    section = {"rules": SETTLEMENT.to_wire(), "first_quarter_s": quarter(0)}
+    section: dict[str, Value] = {"rules": SETTLEMENT.to_wire(), "first_quarter_s": quarter(0)}
     world = World(replace(genesis, sections={**genesis.sections, "settlement": section}))
     world.advance(quarter(1) + RULES.final_s)
     assert world.read.metering.is_final(ZONE, quarter(0))
@@ -319,6 +320,6 @@ def test_a_zone_without_a_market_is_metered_and_settled_at_nothing() -> None:
 
 def test_genesis_takes_quarters_only() -> None:
     genesis = make_genesis()
-    section = {"rules": SETTLEMENT.to_wire(), "first_quarter_s": quarter(0) + 1}
+    section: dict[str, Value] = {"rules": SETTLEMENT.to_wire(), "first_quarter_s": quarter(0) + 1}
     with pytest.raises(InvalidGenesisError, match="multiple of 900"):
         World(replace(genesis, sections={**genesis.sections, "settlement": section}))
