@@ -3,6 +3,7 @@
 A command's module is loaded when it is asked for, which keeps the others quick.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from cyclopts import App
@@ -31,13 +32,25 @@ COMMANDS: Final = (
     ("call", "node.cli.contracts:call"),
     ("query", "node.cli.contracts:query"),
     ("contracts", "node.cli.contracts:contracts"),
-    ("tx", "node.cli.chain:tx"),
+    ("tx send", "node.cli.chain:send"),
+    ("tx status", "node.cli.chain:status"),
     ("block", "node.cli.chain:block"),
     ("account", "node.cli.chain:account"),
-    ("keys", "node.cli.keys:app"),
-    ("signer", "node.cli.signer:app"),
+    ("keys new", "node.cli.keys:new"),
+    ("keys list", "node.cli.keys:list_"),
+    ("keys show", "node.cli.keys:show"),
+    ("keys import", "node.cli.keys:import_"),
+    ("keys export", "node.cli.keys:export"),
+    ("signer status", "node.cli.signer:status"),
+    ("signer reset", "node.cli.signer:reset"),
     ("completion", "node.cli.completion:completion"),
     ("version", "node.cli.version:version"),
+)
+
+GROUPS: Final = (
+    ("tx", "Send signed transactions, and see what became of them."),
+    ("keys", "Make, show and move the keys that sign transactions."),
+    ("signer", "The guard that keeps this validator from signing twice."),
 )
 
 app = App(
@@ -48,5 +61,23 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
 )
-for _name, _place in COMMANDS:
-    app.command(_place, name=_name)
+
+
+def load_listed(tokens: Sequence[str]) -> None:
+    """Load the commands that a help page lists, if these words ask for one: it shows what they do.
+
+    Without it a command that is not loaded yet would be listed by its name alone.
+    """
+    words = [token for token in tokens if not token.startswith("-")]
+    names = [name for name, _ in GROUPS]
+    if not words:
+        app.resolved_commands()
+    elif len(words) == 1 and words[0] in names:
+        app[words[0]].resolved_commands()
+
+
+for _group, _help in GROUPS:
+    app.command(App(name=_group, help=_help))
+for _path, _place in COMMANDS:
+    *_above, _name = _path.split()
+    (app[_above[0]] if _above else app).command(_place, name=_name)

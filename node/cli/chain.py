@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from chain.bech32 import encode_address
 from chain.block import TRANSACTION_BYTES_MAX
@@ -16,7 +16,7 @@ from client.rpc import Rpc
 from client.submit import wait_final
 from node.cli.common import DEFAULTS, Common
 from node.cli.contracts import TIMEOUT_S, Timeout
-from node.cli.misspelt import did_you_mean
+from node.cli.misspelt import did_you_mean, refuse_options
 from node.cli.output import answer, facts, pretty, table
 from node.cli.receipts import receipt_failure, receipt_lines
 from node.cli.secrets import DEVNET_PREFIX, devnet_identity
@@ -25,16 +25,17 @@ from node.failure import ExitCode, Failure
 INPUT_BYTES_MAX: Final = 4 * TRANSACTION_BYTES_MAX
 
 
-tx = App(name="tx", help="Send signed transactions, and see what became of them.")
-
 _HEX: Final = re.compile(r"([0-9a-fA-F]{2})+")
 _ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
-@tx.command
 async def send(
     transaction: Annotated[
-        str, Parameter(help="A signed transaction in hex or base64; @FILE, or - for stdin.")
+        str,
+        Parameter(
+            help="A signed transaction in hex or base64; @FILE, or - for stdin.",
+            allow_leading_hyphen=True,
+        ),
     ],
     /,
     *,
@@ -56,6 +57,7 @@ async def send(
     gtx tx send - --no-wait < signed.hex
     ```
     """
+    refuse_options("tx send", [transaction])
     raw = _raw(transaction)
     async with Rpc(common.url()) as rpc:
         submitted = await rpc.call("tx_submit", transaction=raw.hex())
@@ -69,7 +71,6 @@ async def send(
         raise failure
 
 
-@tx.command
 async def status(
     id_: Annotated[str, Parameter(name="ID", help="The transaction's id: 64 hex digits.")],
     /,

@@ -5,25 +5,23 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from chain.bech32 import encode_address
 from client.files import write_whole
 from client.keystore import KeyInfo, Keystore
 from node.cli.common import DEFAULTS, Common
 from node.cli.confirm import Yes, confirm
+from node.cli.misspelt import refuse_options
 from node.cli.output import answer, facts, note, table
 from node.cli.secrets import PassphraseFile, passphrase, read_seed
 from node.failure import ExitCode, Failure
 
 IMPORT_BYTES_MAX: Final = 16_384
 
-app = App(name="keys", help="Make, show and move the keys that sign transactions.")
-
 Name = Annotated[str, Parameter(help="The key's name: a-z, 0-9, '.', '_' and '-'.")]
 
 
-@app.command
 def new(
     name: Name, /, *, passphrase_file: PassphraseFile = None, common: Common = DEFAULTS
 ) -> None:
@@ -41,7 +39,6 @@ def new(
     _show(made, common)
 
 
-@app.command(name="list")
 def list_(*, common: Common = DEFAULTS) -> None:
     """List the keys with their addresses; needs no passphrase.
 
@@ -57,7 +54,6 @@ def list_(*, common: Common = DEFAULTS) -> None:
     answer({"keys": found}, as_json=common.json, lines=lines)
 
 
-@app.command
 def show(name: Name, /, *, common: Common = DEFAULTS) -> None:
     """Show a key's address and public key; needs no passphrase.
 
@@ -71,10 +67,14 @@ def show(name: Name, /, *, common: Common = DEFAULTS) -> None:
     _show(_keystore(common).info(name), common)
 
 
-@app.command(name="import")
 def import_(
     name: Name,
-    file: Annotated[Path, Parameter(help="An exported key, or a seed as hex; - reads stdin.")],
+    file: Annotated[
+        Path,
+        Parameter(
+            help="An exported key, or a seed as hex; - reads stdin.", allow_leading_hyphen=True
+        ),
+    ],
     /,
     *,
     passphrase_file: PassphraseFile = None,
@@ -91,6 +91,7 @@ def import_(
     gtx keys import bob - < seed.hex
     ```
     """
+    refuse_options("keys import", [str(file)])
     keystore = _unused(common, name)
     content = _read(file)
     if content.lstrip().startswith(b"{"):
@@ -102,7 +103,6 @@ def import_(
     _show(keystore.add(name, seed, word), common)
 
 
-@app.command
 def export(
     name: Name,
     file: Annotated[Path, Parameter(help="Where to write; it must not exist.")],

@@ -14,7 +14,7 @@ from client.keystore import KeystoreError
 from client.rpc import NodeUnreachableError, RpcError
 from client.submit import NotFinalError
 from contracts.kernel import BadValueError
-from node.cli.app import app
+from node.cli.app import app, load_listed
 from node.cli.methods import misspelt_method
 from node.cli.misspelt import usage_failure
 from node.cli.output import fail
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in _before_literal(tokens)
     try:
+        load_listed(tokens)
         result = app(
             _common_options_last(tokens),
             backend="trio",

@@ -1,11 +1,12 @@
 """`gtx signer`: the guard that keeps a validator from signing twice."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-from chain.genesis import Genesis, run_genesis
+from chain.genesis import run_genesis
 from chain.store import MemoryState
+from chain.validators import ValidatorSet
 from node.cli.common import DEFAULTS, Common
 from node.cli.confirm import Yes, confirm
 from node.cli.output import answer, facts
@@ -18,10 +19,9 @@ from node.logs import set_up_logs
 from node.signer_reset import reset_signer, signer_state
 from node.validator_key import ValidatorKey
 
-app = App(name="signer", help="The guard that keeps this validator from signing twice.")
+ALONE: Final = 1
 
 
-@app.command
 def status(*, common: Common = DEFAULTS) -> None:
     """Say whether this validator may sign, and what it has signed last.
 
@@ -45,7 +45,6 @@ def status(*, common: Common = DEFAULTS) -> None:
     answer(form, as_json=common.json, lines=facts(list(form.items())))
 
 
-@app.command
 def reset(
     *,
     above: Annotated[int, Parameter(help="The key has never signed above this height.")],
@@ -79,14 +78,15 @@ def reset(
     genesis, key = load_genesis(home), ValidatorKey.load(home)
     paths = home.signer_paths(genesis.chain_id, key.seed)
     with failures_explained(), home.locked():
-        _refuse_where_others_can_release(genesis, others_lost=others_lost)
-        tip = _tip_height(home)
-        if above < tip:
+        if signer_state(paths, genesis.chain_id, key.public_key).fault is None:
             raise Failure(
                 ExitCode.SIGNER,
-                f"this home holds the chain up to height {tip}, which the key may have signed",
-                f"give --above {tip} or more",
+                "log and last-signed file are whole: this validator may sign",
+                "nothing is to be reset; start it with gtx run",
             )
+        validators = run_genesis(genesis, MemoryState()).validators
+        _refuse_where_others_can_release(validators, others_lost=others_lost)
+        _refuse_what_the_chain_denies(validators, _tip_height(home), above)
         confirm(
             f"Consensus key {key.public_key.hex()} of chain {genesis.name!r} will sign again from "
             f"height {above + 1}.\nIf it has ever signed above {above}, on any machine, two blocks "
@@ -102,8 +102,23 @@ def reset(
     answer(form, as_json=common.json, lines=facts(list(form.items())))
 
 
-def _refuse_where_others_can_release(genesis: Genesis, *, others_lost: bool) -> None:
-    validators = run_genesis(genesis, MemoryState()).validators
+def _refuse_what_the_chain_denies(validators: ValidatorSet, tip: int, above: int) -> None:
+    if above < tip:
+        raise Failure(
+            ExitCode.SIGNER,
+            f"this home holds the chain up to height {tip}, which the key may have signed",
+            f"give --above {tip} or more",
+        )
+    if validators.size == ALONE and above > tip:
+        raise Failure(
+            ExitCode.SIGNER,
+            f"the chain stands at height {tip}, and nobody but this validator can carry it above "
+            f"{above}, so it would never go on",
+            f"give --above {tip} if that is true; else restore the data folder from a backup",
+        )
+
+
+def _refuse_where_others_can_release(validators: ValidatorSet, *, others_lost: bool) -> None:
     if validators.size - 1 < validators.quorum or others_lost:
         return
     raise Failure(

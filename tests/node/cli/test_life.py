@@ -44,7 +44,7 @@ def test_a_chain_is_begun_used_stopped_and_gone_on_with(gtx: Gtx, tmp_path: Path
         found = gtx.json("block", str(sent["height"]))
         assert [one["id"] for one in found["items"] if one["receipt_index"]] == [sent["id"]]
 
-        again = gtx.run("tx", "send", "@signed.hex", "--json")
+        again = gtx.run("tx", "send", "-", "--json", given=signed.out)
         assert again.status == ExitCode.REFUSED
         assert again.error["name"] == "LowNonce"
     stopped = [line["event"] for line in gtx.log()]
