@@ -17,7 +17,7 @@ from contracts.trading.closing import UnitChange
 from contracts.trading.model import Position, UnitPosition, day_and_slot
 from contracts.trading.terms import QUARTER_STEPS
 from contracts.trading.uniform_price import Side
-from contracts.trading.units import DayBytes, Unit, UnitDay, holdings_of, positions_of
+from contracts.trading.units import DayBytes, Unit, UnitDay, holdings_of, position_in, positions_of
 
 
 class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
@@ -61,7 +61,7 @@ class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
     def position(self, zone: int, participant: int, quarter_s: int) -> Position:
         """Return a unit's open and filled Wh, and what is held for its filled asks."""
         day, slot = day_and_slot(quarter_s)
-        return self.unit(zone, day, participant).position(slot)
+        return position_in(self.units[zone, day, participant], slot)
 
     def positions_after(
         self, zone: int, quarter_s: int, after: int, limit: int
@@ -70,7 +70,7 @@ class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
         day, slot = day_and_slot(quarter_s)
         found: list[tuple[int, Position]] = []
         for (_, _, participant), data in self.units.items(zone, day, start=after + 1):
-            position = Unit(data).position(slot)
+            position = position_in(data, slot)
             if any(position):
                 found.append((participant, position))
             if len(found) == limit:
@@ -83,10 +83,11 @@ class Positions(Contract, name="positions", number=0x34, lane=Lane.MARKET):
         What its accounts hold for it is moved in the same step.
         """
         day, slot = day_and_slot(quarter_s)
-        unit = self.unit(zone, day, participant)
-        position = unit.position(slot)
+        data = self.units[zone, day, participant]
+        position = position_in(data, slot)
         assert position.open_bid_wh == position.open_ask_wh == 0, "a settled unit has open orders"
         if any(position):
+            unit = Unit(data)
             unit.set_position(slot, Position())
             self.store(zone, day, participant, unit)
         return position

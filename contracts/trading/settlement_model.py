@@ -63,10 +63,10 @@ class SettlementRules(Record):
 class Phase(enum.IntEnum):
     """How far a quarter's settlement has come; each phase ends before the next begins."""
 
-    METER = 0
-    """Readings become final, and bills begin with them."""
-    TRADE = 1
-    """Units without a meter get their bills; then the quarter has its prices."""
+    TRADE = 0
+    """Bills begin with what was traded."""
+    METER = 1
+    """Readings become final and enter the bills; then the quarter has its prices."""
     CHARGE = 2
     """Units that owe are charged."""
     CORRECT = 3
@@ -114,7 +114,7 @@ class Run(Record):
     """Claims of it that are done, before payment."""
 
 
-NEW_RUN: Final = Run(Phase.METER, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0, 0, 0, 0, 0, 0)
+NEW_RUN: Final = Run(Phase.TRADE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0, 0, 0, 0, 0, 0)
 
 SUBSTITUTED: Final = 1
 RETAILER: Final = 2

@@ -161,9 +161,6 @@ class Auction(Protocol):
 class Positions(Protocol):
     """What settlement needs of the positions."""
 
-    def position(self, zone: int, participant: int, quarter_s: int) -> Position:
-        """Return a unit's Wh, and what is held for it."""
-
     def positions_after(
         self, zone: int, quarter_s: int, after: int, limit: int
     ) -> list[tuple[int, Position]]:

@@ -1,6 +1,6 @@
 """The steps of a quarter's settlement; every step does a bounded part of one phase.
 
-    METER ─▶ TRADE ─▶ CHARGE ─▶ CORRECT ─▶ GAPS ─▶ PAY ─▶ CLAIM ─▶ CLOSE
+    TRADE ─▶ METER ─▶ CHARGE ─▶ CORRECT ─▶ GAPS ─▶ PAY ─▶ CLAIM ─▶ CLOSE
 
 All charges of the zone are collected before anything is paid out. A unit that is charged, or whose
 difference is 0, ends in CHARGE; one that is owed ends in PAY. Each is visited once with money, and
@@ -90,10 +90,10 @@ class Steps:
     def step(self, run: Run) -> Run | None:
         """Do the next part; returns the run as it is then, or None when all is done."""
         match run.phase:
-            case Phase.METER:
-                return self._meter(run)
             case Phase.TRADE:
                 return self._trade(run)
+            case Phase.METER:
+                return self._meter(run)
             case Phase.CHARGE:
                 return self._charge(run)
             case Phase.CORRECT:
@@ -108,7 +108,16 @@ class Steps:
                 self._close(run)
                 return None
 
-    # ── What was metered and traded ──
+    # ── What was traded and metered ──
+
+    def _trade(self, run: Run) -> Run:
+        means, zone, quarter_s = self._means, self._zone_n, self._quarter_s
+        found = means.positions.positions_after(zone, quarter_s, run.after, self._limit)
+        means.charge_steps(UNIT_STEPS * len(found))
+        for participant, position in found:
+            bill = Bill(bought_wh=position.bought_wh, sold_wh=position.sold_wh)
+            means.store.put_bill(zone, participant, quarter_s, bill)
+        return _going_on(run, found[-1][0] if len(found) == self._limit else None)
 
     def _meter(self, run: Run) -> Run:
         means, zone, quarter_s = self._means, self._zone_n, self._quarter_s
@@ -118,33 +127,19 @@ class Steps:
         for one in energies:
             if one.participant == self._zone.retailer:
                 continue
-            position = means.positions.position(zone, one.participant, quarter_s)
-            bill = Bill(
-                one.import_wh,
-                one.export_wh,
-                position.bought_wh,
-                position.sold_wh,
-                SUBSTITUTED * one.substituted,
-            )
-            means.store.put_bill(zone, one.participant, quarter_s, bill)
+            flags = SUBSTITUTED * one.substituted
+            energy = one.import_wh, one.export_wh, flags
+            means.store.enter_energy(zone, one.participant, quarter_s, energy)
             import_wh += one.import_wh
             export_wh += one.export_wh
-        return _going_on(replace(run, import_wh=import_wh, export_wh=export_wh), more)
+        run = replace(run, import_wh=import_wh, export_wh=export_wh)
+        if more is None:
+            means.store.enter_energy(zone, self._zone.retailer, quarter_s, (0, 0, RETAILER))
+            self._fix_price(run)
+        return _going_on(run, more)
 
-    def _trade(self, run: Run) -> Run:
+    def _fix_price(self, run: Run) -> None:
         means, zone, quarter_s = self._means, self._zone_n, self._quarter_s
-        found = means.positions.positions_after(zone, quarter_s, run.after, self._limit)
-        means.charge_steps(UNIT_STEPS * len(found))
-        retailer = self._zone.retailer
-        for participant, position in found:
-            if means.store.bill(zone, participant, quarter_s) is None:
-                flags = RETAILER * (participant == retailer)
-                bill = Bill(0, 0, position.bought_wh, position.sold_wh, flags)
-                means.store.put_bill(zone, participant, quarter_s, bill)
-        if len(found) == self._limit:
-            return _going_on(run, found[-1][0])
-        if means.store.bill(zone, retailer, quarter_s) is None:
-            means.store.put_bill(zone, retailer, quarter_s, Bill(flags=RETAILER))
         clearing = clearing_price(
             means.auction.prices(zone, quarter_s),
             run.import_wh,
@@ -159,7 +154,6 @@ class Steps:
                 quarter.price_whole, quarter.price_rest, quarter.price_of_wh,
             )
         )  # fmt: skip
-        return _going_on(run, None)
 
     # ── What is charged and paid ──
 

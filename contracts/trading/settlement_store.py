@@ -81,6 +81,18 @@ class BillStore:
         key = day, zone, participant
         self.bills[key] = BILLS.put(self.bills[key], slot, bill)
 
+    def enter_energy(
+        self, zone: int, participant: int, quarter_s: int, energy: tuple[int, int, int]
+    ) -> None:
+        """Write (import, export, flags) into a unit's bill, which begins with them if need be."""
+        day, slot = day_and_slot(quarter_s)
+        key = day, zone, participant
+        data = self.bills[key]
+        bill = bill_in(data, slot) or Bill()
+        import_wh, export_wh, flags = energy
+        values = (import_wh, export_wh, bill.bought_wh, bill.sold_wh, flags)
+        self.bills[key] = BILLS.put(data, slot, values)
+
     def page(
         self, zone: int, quarter_s: int, after: int, limit: int
     ) -> tuple[list[tuple[int, Bill]], int | None]:
