@@ -42,6 +42,7 @@ from node.process import Running, run_node
 from node.validator_key import ValidatorKey
 
 FOLDER: Final = "devnet-data"
+REPORT: Final = "replay-report"
 GENESIS: Final = Path(__file__).resolve().parents[2] / "genesis.json"
 ACCOUNTS: Final = 10
 ACCOUNTS_MAX: Final = 1_000
@@ -81,7 +82,9 @@ class ReplayOptions:
     ] = False
     seed: Annotated[int | None, Parameter(help="As of gtx replay.")] = None
     quarters: Annotated[int | None, Parameter(help="As of gtx replay.")] = None
-    out: Annotated[Path | None, Parameter(help="As of gtx replay.")] = None
+    out: Annotated[
+        Path | None, Parameter(help="As of gtx replay. Default: replay-report in the folder.")
+    ] = None
 
     def wanted(self) -> bool:
         """Say whether to replay; raises `Failure` for options that need it."""
@@ -90,9 +93,10 @@ class ReplayOptions:
             raise _usage("--seed, --quarters and --out are for a replay", "give --replay as well")
         return wanted
 
-    def command(self) -> tuple[str, ...]:
+    def command(self, home: Home) -> tuple[str, ...]:
         """Return the command that replays."""
-        given = (("--seed", self.seed), ("--quarters", self.quarters), ("--out", self.out))
+        out = self.out or home.folder / REPORT
+        given = (("--seed", self.seed), ("--quarters", self.quarters), ("--out", out))
         options = (
             part for name, value in given if value is not None for part in (name, str(value))
         )
@@ -177,7 +181,7 @@ async def devnet(
         answer(form, as_json=common.json, lines=_lines(running, funded))
 
     if replays:
-        plan = Replaying(home, config, replaying.exit_after_replay, replaying.command())
+        plan = Replaying(home, config, replaying.exit_after_replay, replaying.command(home))
         return await run_with_replay(plan, announce)
     await run_node(home, config, announce)
     return ExitCode.OK
