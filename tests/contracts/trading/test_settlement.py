@@ -6,12 +6,15 @@ import pytest
 
 from chain.genesis import InvalidGenesisError
 from contracts.kernel import Value
+from contracts.trading.model import ProductState
+from contracts.trading.settlement_model import Phase
 from contracts.trading.settlement_words import (
     EnergyDelivered,
     GridAccountLow,
     NotDue,
     PaymentCompleted,
     QuarterSettled,
+    SettlementDelayed,
     TariffsFrozen,
     TradeSettled,
 )
@@ -323,3 +326,53 @@ def test_genesis_takes_quarters_only() -> None:
     section: dict[str, Value] = {"rules": SETTLEMENT.to_wire(), "first_quarter_s": quarter(0) + 1}
     with pytest.raises(InvalidGenesisError, match="multiple of 900"):
         World(replace(genesis, sections={**genesis.sections, "settlement": section}))
+
+
+def test_anybody_can_settle_what_the_schedule_has_lost() -> None:
+    world = traded()
+    world.deliver(1, {"alice": (2_300, 0), "carol": (0, 1_200)})
+    due_s = quarter(2) + RULES.final_s
+    world.advance(due_s - 1)
+    with world.edit() as registry:
+        # As after a failed unit: the work of this quarter is in no queue any more.
+        queue = registry.schedule.queue
+        lost = [key for key, work in queue.items() if work is not None and work.unit == "begin"]
+        assert len(lost) == 1
+        del queue[lost[0]]
+    world.advance(due_s)
+    assert world.read.settlement.bill_of(CAROL, ZONE, quarter(1)) is None
+    steps = 0
+    while not world.call("dave", "settlement", "settle_trades", ZONE, quarter(1)):
+        steps += 1
+        assert len(list(world.read.settlement.runs.items())) == 1
+        # A later quarter waits for this one.
+        world.refused(NotDue, "dave", "settlement", "settle_trades", ZONE, quarter(2))
+        world.check_invariants()
+    assert steps == Phase.CLAIM  # all phases before, and none for claims as there are none
+    assert moved(world, "carol") == 1_500 * 4_000 - 300 * (4_000 + FEE)
+    assert not list(world.read.settlement.runs.items())
+    world.check_invariants()
+
+
+def test_settlement_waits_for_a_product_that_has_not_ended() -> None:
+    world = traded()
+    world.deliver(1, {"alice": (2_300, 0), "carol": (0, 1_200)})
+    world.deliver(2, {})
+    key = (MARKET, quarter(1))
+
+    def set_state(state: ProductState) -> None:
+        with world.edit() as registry:
+            entry = registry.markets.products[key]
+            assert entry is not None
+            registry.markets.products[key] = replace(entry, state=state)
+
+    set_state(ProductState.CLEARING)
+    world.settle(1)
+    assert world.events(SettlementDelayed) == [SettlementDelayed(ZONE, quarter(1))]
+    assert world.held("carol")[2] == 1_500 * 4_000
+    world.refused(NotDue, "dave", "settlement", "settle_trades", ZONE, quarter(1))
+    set_state(ProductState.CLEARED)
+    world.settle(2)
+    assert world.held("carol") == (0, 0, 0)
+    assert moved(world, "carol") == 1_500 * 4_000 - 300 * (4_000 + FEE)
+    world.check_invariants()
