@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trace", action="store_true", help="print all that happens in it")
     parser.add_argument("--validators", type=int, default=4)
     parser.add_argument("--heights", type=int, default=5)
-    parser.add_argument("--app", choices=[name for name, _ in APPS], default="small")
+    parser.add_argument("--app", choices=[name for name, _ in APPS], default="ledger")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     asked = parser.parse_args(arguments)
     sweep = Sweep(asked.validators, asked.heights, asked.app)

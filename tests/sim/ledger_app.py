@@ -5,15 +5,18 @@ some of which fail, so that receipts, fees and histories of all nodes must agree
 the ledger from its store, with the whole state checked against the last header.
 """
 
+import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from chain.block import Block, InvalidBlockError
 from chain.consensus.inputs import HeightContext
+from chain.execution.executor import UNLIMITED
 from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.store import MemoryStore
+from chain.tip import Tip
 from chain.transaction import (
     Call,
     Mode,
@@ -22,10 +25,12 @@ from chain.transaction import (
     prepare,
     sign_transaction,
 )
+from chain.trie.trie import Trie
 from chain.validators import ValidatorSet
-from chain.verdicts import SignedMessage
+from chain.verdicts import SignedMessage, Verdicts
 from chain.votes import Certificate, Verifier
 from contracts.governance.authorities import Authority, GenesisAuthority
+from contracts.governance.parameters import Timing
 from contracts.kernel import Host, Value, sha256
 from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.state import State
@@ -35,7 +40,9 @@ from tests.support.genesis import FUNDS_UTHB, PEOPLE, make_genesis, parameters
 from tests.support.people import account_of, seed_of
 
 FEE_MAX_UTHB = 100_000
-TRANSACTIONS_MAX = 3
+TRANSACTIONS_MAX = 2
+# Few timings and validator sets are drawn, so runs share them.
+CHAINS_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -77,14 +84,39 @@ class Drawn(Iterator[PreparedTransaction]):
         raise AssertionError("every transaction of the simulation is includable")
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A chain with its block 0, to be copied; bytes, because nothing else is copied as fast."""
+
+    genesis: SimulatedGenesis
+    parts: bytes
+
+    @classmethod
+    def of(cls, genesis: SimulatedGenesis) -> "Begun":
+        """Begin the chain."""
+        store = MemoryStore()
+        ledger = Ledger.create(genesis, store, Verdicts())
+        return cls(genesis, pickle.dumps((store, ledger.trie, ledger.tip)))
+
+    def copy(self) -> tuple[MemoryStore, Trie, Tip]:
+        """Return the parts of a ledger at block 0, shared with nobody."""
+        store, trie, tip = pickle.loads(self.parts)  # noqa: S301 - our own bytes, from `of`
+        return store, trie, tip
+
+
 class LedgerApp:
     """One node's real ledger, in memory."""
 
     def __init__(self, rulebook: Rulebook) -> None:
         self._judge = SharedJudge(rulebook.verifier)
-        self._genesis = _genesis(rulebook)
-        self._store = MemoryStore()
-        self._ledger = Ledger.create(self._genesis, self._store, self._judge)
+        begun = _begun(
+            rulebook.chain_id, rulebook.genesis_time_ms, rulebook.timing, rulebook.set_at(0)
+        )
+        self._genesis = begun.genesis
+        self._store, trie, tip = begun.copy()
+        self._ledger = Ledger(self._store, trie, tip, self._judge)
+        # Reads what is committed, whenever it is asked.
+        self._committed = Registry(Host(State(self._store, Meter(WeightTable(), UNLIMITED))))
 
     def context(self) -> HeightContext:
         tip = self._ledger.tip
@@ -129,12 +161,10 @@ class LedgerApp:
 
     def check(self) -> None:
         """Assert every invariant of the contracts over the committed state."""
-        registry = Registry(Host(State(self._store, Meter(WeightTable(), 2**62))))
-        assert registry.credit.columns_add_up_to_supply()
-        assert registry.nrg.supply_is_fixed()
+        assert self._committed.credit.columns_add_up_to_supply()
+        assert self._committed.nrg.supply_is_fixed()
 
     def _transactions(self, draw: bytes) -> list[PreparedTransaction]:
-        registry = Registry(Host(State(self._store, Meter(WeightTable(), 2**62))))
         out: list[PreparedTransaction] = []
         used = dict.fromkeys(PEOPLE, 0)
         for number in range(draw[0] % (TRANSACTIONS_MAX + 1)):
@@ -142,7 +172,7 @@ class LedgerApp:
             recipient = account_of(PEOPLE[draw[5 + number] % len(PEOPLE)])
             # One in eight asks for more than anybody has, and is refused with a receipt.
             amount = 10 * FUNDS_UTHB if draw[9 + number] < 32 else draw[9 + number]
-            nonce = registry.accounts.nonces[account_of(sender)] + used[sender]
+            nonce = self._committed.accounts.nonces[account_of(sender)] + used[sender]
             used[sender] += 1
             call = Call("credit", "transfer", (recipient, amount, b"simulated"))
             transaction = Transaction(
@@ -158,9 +188,16 @@ class LedgerApp:
         return out
 
 
-def _genesis(rulebook: Rulebook) -> SimulatedGenesis:
-    base = make_genesis(chain=parameters(timing=rulebook.timing))
-    members: ValidatorSet = rulebook.set_at(0)
+@lru_cache(maxsize=CHAINS_MAX)
+def _begun(chain_id: bytes, time_ms: int, timing: Timing, members: ValidatorSet) -> Begun:
+    """Begin a chain once; every node of a run, and of later runs, works on a copy."""
+    return Begun.of(_genesis(chain_id, time_ms, timing, members))
+
+
+def _genesis(
+    chain_id: bytes, time_ms: int, timing: Timing, members: ValidatorSet
+) -> SimulatedGenesis:
+    base = make_genesis(chain=parameters(timing=timing))
     seats: list[Value] = [
         GenesisAuthority(v.address, Authority(v.address.hex()[:8], v.public_key)).to_wire()
         for v in members.members
@@ -169,7 +206,4 @@ def _genesis(rulebook: Rulebook) -> SimulatedGenesis:
         **base.sections,
         "authorities": {"authorities": seats},
     }
-    return SimulatedGenesis(
-        "simulated", rulebook.genesis_time_ms, devnet=True, sections=sections,
-        given_id=rulebook.chain_id,
-    )  # fmt: skip
+    return SimulatedGenesis("simulated", time_ms, devnet=True, sections=sections, given_id=chain_id)

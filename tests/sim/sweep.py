@@ -30,32 +30,26 @@ class Sweep:
     app: str = "small"
     make_machine: MakeMachine = Machine
 
-    @property
-    def make_app(self) -> AppMaker:
-        """Return the application's maker."""
-        return dict(APPS)[self.app]
-
-    def fits(self, seed: int) -> bool:
-        """Say whether the application can play this seed's plan.
+    def app_of(self, seed: int) -> AppMaker:
+        """Return the application's maker.
 
         The validator set of the real chain does not change yet: newcomers are for the small one.
         """
-        return self.app == "small" or draw(Random(seed), self.validators).newcomer_at is None
+        has_newcomer = draw(Random(seed), self.validators).newcomer_at is not None
+        return SmallApp if has_newcomer else dict(APPS)[self.app]
 
     def run(self, seed: int, *, trace: bool = False) -> Outcome:
         """Run one seed."""
-        return simulate(
-            seed, self.validators, self.heights, self.make_app, self.make_machine, trace=trace
-        )
+        app = self.app_of(seed)
+        return simulate(seed, self.validators, self.heights, app, self.make_machine, trace=trace)
 
     def over(self, seeds: Iterable[int], jobs: int = 1) -> Iterator[Outcome]:
-        """Run those seeds that fit, in order, on as many processes."""
-        fitting = [seed for seed in seeds if self.fits(seed)]
+        """Run seeds in order, on as many processes."""
         if jobs == 1:
-            yield from map(self.run, fitting)
+            yield from map(self.run, seeds)
             return
         with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-            yield from pool.map(partial(_run, self), fitting, chunksize=CHUNK)
+            yield from pool.map(partial(_run, self), seeds, chunksize=CHUNK)
 
     def report(self, outcome: Outcome, lines: int = TRACE_LINES) -> str:
         """Say how a run failed: its last lines, what went wrong, and how to see it again."""

@@ -20,12 +20,12 @@ def run(sweep: Sweep, seeds: range, jobs: int = JOBS) -> Counts:
     outcomes = list(sweep.over(seeds, jobs))
     failed = [one for one in outcomes if one.violation is not None]
     assert not failed, f"{[one.seed for one in failed]}\n{sweep.report(failed[0])}"
-    assert len(outcomes) > len(seeds) >> 1
+    assert [one.seed for one in outcomes] == list(seeds)
     return total(one.counts for one in outcomes)
 
 
-def test_four_validators_agree_and_go_on_in_a_thousand_seeds() -> None:
-    counts = run(Sweep(4), range(1_000))
+def test_four_validators_agree_and_go_on_in_a_thousand_seeds_of_real_execution() -> None:
+    counts = run(Sweep(4, app="ledger"), range(1_000))
     # What was meant to happen did happen, and often.
     assert counts.heights > 1_000 * 4 * 4
     assert counts.crashes > 500
@@ -43,15 +43,9 @@ def test_four_validators_agree_and_go_on_in_a_thousand_seeds() -> None:
     assert counts.round_max >= 5
 
 
-def test_real_execution_agrees_on_every_root() -> None:
-    counts = run(Sweep(4, app="ledger"), range(200))
-    assert counts.crashes > 50
-    assert counts.later_rounds > 200
-
-
 @pytest.mark.parametrize(("validators", "seeds"), [(1, 100), (2, 40), (3, 40), (7, 40)])
 def test_other_numbers_of_validators_agree_and_go_on(validators: int, seeds: int) -> None:
-    counts = run(Sweep(validators, heights=4), range(seeds), jobs=1)
+    counts = run(Sweep(validators, heights=4, app="ledger"), range(seeds), jobs=1)
     assert counts.heights >= seeds * validators * 4 * 3 >> 2
     assert counts.crashes > seeds >> 2
     assert (counts.evidence > 0) is (validators == 7), "f is 0 below four"
