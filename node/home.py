@@ -65,21 +65,35 @@ class Home:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the node's lock; raises `HomeError` if another process does."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.folder / "node.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        """Hold the node's lock; raises `HomeError` if another process does, or the disk refuses."""
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
-                msg = (
-                    f"another node (process {holder}) uses {self.folder}; "
-                    "stop it, or use another folder with --home"
-                )
-                raise HomeError(msg) from error
-            os.truncate(handle, 0)
-            os.pwrite(handle, b"%d\n" % os.getpid(), 0)
+            self.data.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.folder / "node.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            self._lock(handle)
             yield
         finally:
             os.close(handle)
+
+    def _lock(self, handle: int) -> None:
+        """Lock the file, and write into it whose lock it is."""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.truncate(handle, 0)
+            os.pwrite(handle, b"%d\n" % os.getpid(), 0)
+        except BlockingIOError as error:
+            holder = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
+            msg = (
+                f"another node (process {holder}) uses {self.folder}; "
+                "stop it, or use another folder with --home"
+            )
+            raise HomeError(msg) from error
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> HomeError:
+        return HomeError(
+            f"cannot use {self.folder}: {error.strerror}; check its permissions and the disk's room"
+        )

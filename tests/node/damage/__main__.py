@@ -52,7 +52,8 @@ class Matrix:
             for point in points:
                 folder = self.folder / f"kill-{how}-{point}"
                 # The second fault meets a node that has just recovered from the first.
-                killed_in_turn(self.start, folder, [Fault(point, how), Fault(1 + point % 9, how)])
+                faults = [Fault(point, how), Fault(1 + point % 9, how)]
+                killed_in_turn(self.start, folder, faults, blocks=BLOCKS)
                 yield f"killed {how} a write point"
             killed_in_turn(
                 self.start, self.folder / f"kills-{how}",
@@ -65,7 +66,7 @@ class Matrix:
         for how in HOWS:
             for point in range(1, len(GENESIS + BLOCK + COMPACTION + BLOCK) + 1):
                 folder = self.folder / f"rewrite-{how}-{point}"
-                killed_in_turn(self.start, folder, [Fault(point, how)], compact_bytes=1)
+                killed_in_turn(self.start, folder, [Fault(point, how)], compact_bytes=1, blocks=2)
                 yield f"killed {how} a write point with a rewritten log"
 
     def times(self) -> Iterator[str]:

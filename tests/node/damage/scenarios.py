@@ -63,13 +63,17 @@ def points_of(start: Launcher, home: Home, record: Record, plan: Plan) -> list[s
 
 
 def killed_in_turn(
-    start: Launcher, folder: Path, faults: Iterable[Fault], compact_bytes: int | None = None
+    start: Launcher,
+    folder: Path,
+    faults: Iterable[Fault],
+    compact_bytes: int | None = None,
+    blocks: int = 1,
 ) -> Home:
-    """Kill one run after the other at the next fault; the last goes on to the end."""
+    """Kill runs one after the other, each at a fault in so many blocks; the last ends well."""
     home, record = new_home(folder), Record()
     transactions = 0
     for fault in faults:
-        transactions += BATCH
+        transactions += blocks * BATCH
         plan = Plan(transactions, fault, compact_bytes=compact_bytes)
         ended = start.run(home.folder, plan.to_json())
         assert ended.status == KILLED, f"{fault}: status {ended.status}\n{ended.err}"
