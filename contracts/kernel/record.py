@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar, dataclass_transform
 
 from contracts.kernel import codec
 from contracts.kernel.codec import Value
-from contracts.kernel.shape import BadValueError, Shape, shape_of
+from contracts.kernel.shape import BadValueError, BytesShape, IntShape, Shape, shape_of
 from contracts.kernel.types import PublicKey, Signature
 
 _VERSION_MAX: Final = 255
@@ -89,7 +89,7 @@ class RecordShape(Shape):
     """The shape of one record class."""
 
     __slots__ = ("_checks", "_flat", "_getter", "_plains", "_struct", "cls", "fields", "has_claims",
-                 "loads_as_is", "names", "pack_format", "version")  # fmt: skip
+                 "loads_as_is", "make", "names", "pack_format", "version")  # fmt: skip
 
     def __init__(self, cls: type[Record], version: int) -> None:
         """Read the annotations of `cls` once."""
@@ -98,6 +98,7 @@ class RecordShape(Shape):
         hints = typing.get_type_hints(cls, include_extras=True)
         own = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # is one by now
         self.cls = cls
+        self.make = _maker(cls)
         self.version = version
         self.names = tuple(own)
         self.fields = tuple(shape_of(hints[name]) for name in own)
@@ -109,8 +110,8 @@ class RecordShape(Shape):
         if all(f is not None for f in formats):
             self._struct = struct.Struct(">B" + "".join(f for f in formats if f))
         self._getter = _tuple_getter(self.names)
-        self._checks = tuple(f.from_wire for f in self.fields)
-        self._plains = tuple(f.plain_converter() for f in self.fields)
+        self._checks = tuple(_check_of(f, f.from_wire) for f in self.fields)
+        self._plains = tuple(_check_of(f, f.plain_converter()) for f in self.fields)
         self._flat = all(f.loads_as_is for f in self.fields)
 
     def from_wire(self, value: Value) -> Any:
@@ -121,7 +122,7 @@ class RecordShape(Shape):
             raise BadValueError(f"{len(value)} fields instead of ({expected})")
         if value[0] != self.version or type(value[0]) is not int:
             raise BadValueError(f"version {value[0]!r:.20} instead of {self.version}")
-        return self.cls(*self._each(self._checks, value[1:]))
+        return self.make(*self._each(self._checks, value[1:]))
 
     def to_wire(self, value: Any) -> list[Value]:
         if type(value) is not self.cls:
@@ -131,9 +132,9 @@ class RecordShape(Shape):
     def load(self, value: Any) -> Any:
         assert value[0] == self.version, f"stored {self.cls.__name__} has version {value[0]}"
         if self._flat:
-            return self.cls(*value[1:])
+            return self.make(*value[1:])
         items = zip(self.fields, value[1:], strict=True)
-        return self.cls(*[v if f.loads_as_is else f.load(v) for f, v in items])
+        return self.make(*[v if f.loads_as_is else f.load(v) for f, v in items])
 
     def claims(self, value: Any) -> Iterator[Any]:
         if isinstance(value, Claim):
@@ -190,6 +191,36 @@ def record(*, version: int) -> Callable[[type[T]], type[T]]:
         return made
 
     return complete
+
+
+def _check_of(shape: Shape, check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what checks a field as `check` does, but looks nothing up where all is well."""
+    if type(shape) is IntShape:
+        low, high = shape.low, shape.high
+        return lambda v: v if type(v) is int and low <= v <= high else check(v)
+    if type(shape) is BytesShape:
+        least, most = shape.low, shape.high
+        return lambda v: v if type(v) is bytes and least <= len(v) <= most else check(v)
+    return check
+
+
+def _maker(cls: type[Record]) -> Callable[..., Any]:
+    """Return what makes a record of its fields in their order, with all of them given.
+
+    A frozen class takes a call to set each field, which for a record of nine is most of the time of
+    reading it. So the fields are set in an open twin of the same layout, which then becomes frozen.
+    """
+    if "__dict__" in dir(cls) or any(dataclasses.is_dataclass(base) for base in cls.__bases__):
+        return cls
+    fields = [(f.name, f.type) for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # is one
+    twin = dataclasses.make_dataclass(cls.__name__, fields, bases=cls.__bases__, slots=True)
+
+    def make(*values: Any) -> Any:
+        one = twin(*values)
+        one.__class__ = cls
+        return one
+
+    return make
 
 
 def _tuple_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:

@@ -62,14 +62,16 @@ class State:
         value: bytes | _Mark | None = self._writes.get(key, _UNWRITTEN)
         if value is _UNWRITTEN:
             value = self._base.get(key)
-        self.meter.charge_sized(self.meter.table.read, 0 if value is None else len(value))
+        meter = self.meter
+        meter.charge_sized(meter.table.read, 0 if value is None else len(value))
         return value
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """Write `value`, or delete the key if it is None."""
         assert TABLE_ID_BYTES <= len(key) <= KEY_BYTES_MAX, f"key of {len(key)} bytes"
         assert value is None or 0 < len(value) <= VALUE_BYTES_MAX, "value is empty or too large"
-        self.meter.charge_sized(self.meter.table.write, 0 if value is None else len(value))
+        meter = self.meter
+        meter.charge_sized(meter.table.write, 0 if value is None else len(value))
         before: bytes | _Mark | None = self._writes.get(key, _UNWRITTEN)
         if before is _UNWRITTEN:
             self._remember(key)

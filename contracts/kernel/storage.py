@@ -14,12 +14,15 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from contracts.kernel import codec
 from contracts.kernel.record import RecordShape
 from contracts.kernel.shape import OptionalShape, Shape, shape_of
 from contracts.kernel.state import TABLE_ID_BYTES, State, after
+
+# Decoded values that a table of one execution keeps.
+READ_BEFORE_MAX: Final = 1_024
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -29,6 +32,7 @@ class Table(ABC):
     """What `Map` and `Cell` share: an id, a value form, and the state they are bound to."""
 
     _state: State
+    _read_before: dict[bytes, Any]
     _encode: Callable[[Any], bytes]
     _decode: Callable[[bytes], Any]
 
@@ -51,6 +55,7 @@ class Table(ABC):
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__)
         bound._state = state
+        bound._read_before = {}
         return bound
 
     def _types(self) -> tuple[Any, ...]:
@@ -72,7 +77,16 @@ class Table(ABC):
 
     def _read(self, raw_key: bytes) -> Any:  # noqa: ANN401
         data = self._state.get(raw_key)
-        return self.default if data is None else self._decode(data)
+        if data is None:
+            return self.default
+        # Values never change, so that equal bytes stand for one and the same.
+        value = self._read_before.get(data)
+        if value is None:
+            value = self._decode(data)
+            if len(self._read_before) >= READ_BEFORE_MAX:
+                self._read_before.clear()
+            self._read_before[data] = value
+        return value
 
     def _write(self, raw_key: bytes, value: Any) -> None:  # noqa: ANN401
         # Encoded forms are compared, not values: True equals 1 in Python, and is no integer here.
@@ -82,6 +96,8 @@ class Table(ABC):
 
 class Map(Table, Generic[K, V]):
     """An ordered map from keys to values; a tuple key orders by its parts from left to right."""
+
+    _to_raw: Callable[[Any], bytes]
 
     def __init__(self, *, id: int, default: V, packed: bool = False) -> None:
         """Declare a map; `default` is what an absent key has."""
@@ -101,31 +117,28 @@ class Map(Table, Generic[K, V]):
             if shape.key_size is None:
                 msg = f"{name}: {shape} has no fixed-width key form"
                 raise TypeError(msg)
+        self._to_raw = _key_codec(self.prefix, self.key_shapes, single=self._single)
 
     def __getitem__(self, key: K) -> V:
         """Return the value of `key`, or the default."""
-        value: V = self._read(self.raw_key(key))
+        value: V = self._read(self._to_raw(key))
         return value
 
     def __setitem__(self, key: K, value: V) -> None:
         """Write `value`; the default deletes the key."""
-        self._write(self.raw_key(key), value)
+        self._write(self._to_raw(key), value)
 
     def __delitem__(self, key: K) -> None:
         """Delete the key; one that is absent stays absent."""
-        self._state.put(self.raw_key(key), None)
+        self._state.put(self._to_raw(key), None)
 
     def __contains__(self, key: K) -> bool:
         """Say whether the key has a value other than the default."""
-        return self._state.get(self.raw_key(key)) is not None
+        return self._state.get(self._to_raw(key)) is not None
 
     def raw_key(self, key: K) -> bytes:
         """Return the key as the state and its proofs know it."""
-        if self._single:
-            return self.prefix + self.key_shapes[0].to_key(key)
-        assert isinstance(key, tuple)
-        parts = zip(self.key_shapes, key, strict=True)
-        return self.prefix + b"".join([shape.to_key(part) for shape, part in parts])
+        return self._to_raw(key)
 
     def items(
         self,
@@ -215,6 +228,31 @@ class Cell(Table, Generic[V]):
     def set(self, value: V) -> None:
         """Write the value; the default deletes the key."""
         self._write(self.prefix, value)
+
+
+def _key_codec(prefix: bytes, shapes: tuple[Shape, ...], *, single: bool) -> Callable[[Any], bytes]:
+    """Return what makes raw keys; short keys, which most are, without a loop."""
+    forms = tuple(shape.to_key for shape in shapes)
+    if single:
+        (only,) = forms
+        return lambda key: prefix + only(key)
+    if len(forms) == 2:  # noqa: PLR2004
+        first, second = forms
+
+        def of_two(key: tuple[Any, Any]) -> bytes:
+            a, b = key
+            return prefix + first(a) + second(b)
+
+        return of_two
+    if len(forms) == 3:  # noqa: PLR2004
+        one, two, three = forms
+
+        def of_three(key: tuple[Any, Any, Any]) -> bytes:
+            a, b, c = key
+            return prefix + one(a) + two(b) + three(c)
+
+        return of_three
+    return lambda key: prefix + b"".join([form(p) for form, p in zip(forms, key, strict=True)])
 
 
 def _value_codec(
