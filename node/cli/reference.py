@@ -5,11 +5,13 @@ python -m node.cli.reference > docs/reference/cli.md
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from node.cli.app import app
 from node.failure import ExitCode
 
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _HEAD: Final = """\
 # The command gtx
 
@@ -54,8 +56,8 @@ def _parts() -> Iterator[str]:
         yield f"| {int(code)} | {code.name} | {_MEANINGS[code]} |\n"
     yield "\n"
     pages = app.generate_docs(output_format="markdown", heading_level=1, max_heading_level=4)
-    # Its own title is ours already.
-    yield pages.partition("\n")[2].strip() + "\n"
+    # Its own title is ours already, and a default in this checkout stands for one in any other.
+    yield pages.partition("\n")[2].strip().replace(f"{CHECKOUT}/", "") + "\n"
 
 
 if __name__ == "__main__":

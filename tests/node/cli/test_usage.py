@@ -207,6 +207,7 @@ def test_an_error_is_one_line_of_json(gtx: Gtx) -> None:
 def test_the_reference_is_up_to_date_with_the_commands() -> None:
     page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     assert page == reference(), "python -m node.cli.reference > docs/reference/cli.md"
+    assert str(ROOT) not in page
     for path in COMMANDS:
         assert f"# gtx {' '.join(path)}\n" in page
     for code in ExitCode:
