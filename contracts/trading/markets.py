@@ -11,7 +11,7 @@ A product's record stays until all its quarters are settled. (MARKET §2.)
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Final, NamedTuple, Protocol
+from typing import Annotated, Final, Protocol
 
 from contracts.kernel import (
     Context,
@@ -44,7 +44,7 @@ from contracts.trading.market_words import (
     UnknownMarket,
     UnknownProduct,
 )
-from contracts.trading.model import RULES_VERSION, Market, Product, ProductState
+from contracts.trading.model import RULES_VERSION, Market, Product, ProductState, Tariffs
 from contracts.trading.terms import (
     PRODUCTS_OPEN_MAX,
     ZONE_MARKETS_MAX,
@@ -87,14 +87,6 @@ class ProductEntry(Record):
     rules_version: U16
     state: ProductState
     unsettled_quarters: U8
-
-
-class Tariffs(NamedTuple):
-    """What settlement charges and pays for energy that was not traded, µTHB/Wh."""
-
-    import_per_wh: int
-    feed_in_per_wh: int
-    fee_per_wh: int
 
 
 class Zone(Protocol):

@@ -150,6 +150,14 @@ class Depth(Record):
     ask_wh: Wh
 
 
+class Tariffs(NamedTuple):
+    """What settlement charges and pays for energy that was not traded, µTHB/Wh."""
+
+    import_per_wh: int
+    feed_in_per_wh: int
+    fee_per_wh: int
+
+
 class Position(NamedTuple):
     """A unit's part in all markets: open and filled Wh, and what is held for its filled asks."""
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from contracts.kernel import Context
-from contracts.trading.markets import Tariffs
-from contracts.trading.model import Position
+from contracts.trading.model import Position, Tariffs
 from contracts.trading.units import UnitDay
 
 Key = tuple[int, int]
