@@ -20,7 +20,7 @@ from client.audit.energy import Energy
 from client.audit.metering_calls import MeteringCalls
 from client.audit.orders import Moment
 from client.audit.readings import Readings
-from client.audit.report import Findings
+from client.audit.report import AccountTotal, Findings
 from client.audit.settlement import Settlement
 from client.audit.trades import Trades
 from contracts.governance.authorities import GenesisAuthority
@@ -58,6 +58,7 @@ class Accountant:
         self.nonces: dict[bytes, int] = {}
         self.nrg: dict[bytes, int] = {}
         self.books = Books(findings)
+        self.fees_uthb: dict[bytes, int] = {}
         self.directory = Directory(genesis)
         self.trades = Trades(genesis, self.directory, self.books, findings)
         rules = MeteringRules.from_wire(sections["metering"]["rules"])
@@ -106,6 +107,13 @@ class Accountant:
         self._findings.at(None)
         self.trades.check_end()
         self.books.check_conserved()
+
+    def accounts(self) -> dict[bytes, AccountTotal]:
+        """Return what every account has in all columns, and the fees it has paid."""
+        return {
+            account: AccountTotal(sum(columns), self.fees_uthb.get(account, 0))
+            for account, columns in self.books.accounts.items()
+        }
 
     def totals(self) -> dict[str, dict[str, int]]:
         """Return the sums of credit by column, and of Wh by kind."""
@@ -168,6 +176,7 @@ class Accountant:
         if fee_uthb > transaction.fee_max_uthb:
             findings.differ("fee", "limit", transaction.fee_max_uthb, fee_uthb, sender)
         self._pay_fee(sender, fee_uthb - transaction.fee_max_uthb)
+        self.fees_uthb[sender] = self.fees_uthb.get(sender, 0) + fee_uthb
 
     def _pay_fee(self, sender: bytes, fee_uthb: int) -> None:
         """Move a fee into the pool; what comes back of it pays no debts."""

@@ -6,7 +6,7 @@ and found. A clean audit has none. Energy in Wh, money in µTHB.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from chain.bech32 import encode_address
 
@@ -71,6 +71,18 @@ class Counts:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+class AccountTotal(NamedTuple):
+    """An account's credit over all columns, and the transaction fees that it has paid, in µTHB."""
+
+    credit_uthb: int
+    fees_uthb: int
+
+    @property
+    def before_fees_uthb(self) -> int:
+        """Return what the account would have without fees."""
+        return self.credit_uthb + self.fees_uthb
+
+
 @dataclass(frozen=True, slots=True)
 class AuditReport:
     """The outcome of an audit.
@@ -84,6 +96,8 @@ class AuditReport:
     state_root: bytes
     counts: Counts
     totals: Mapping[str, Mapping[str, int]]
+    accounts: Mapping[bytes, AccountTotal]
+    """Every account with credit ever; not in the JSON form, which stays small."""
     differences: tuple[Difference, ...]
     differences_total: int
 

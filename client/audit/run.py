@@ -98,6 +98,7 @@ class Audit:
             state_root=self._reexecution.state_root,
             counts=findings.counts,
             totals=accountant.totals(),
+            accounts=accountant.accounts(),
             differences=tuple(findings.differences),
             differences_total=findings.total,
         )

@@ -1,18 +1,19 @@
 """A whole replay: drive the week, make the report, audit the chain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chain.bech32 import encode_address
+from chain.bech32 import decode_address, encode_address
 from client.audit import AuditReport, RpcSource, audit
 from client.audit import Progress as AuditProgress
 from client.replay.driver import Driver, Progress, ReplayError
 from client.replay.report.canonical import fingerprint
 from client.replay.report.collect import Collector, forecasts_wh
 from client.replay.report.facts import Facts, Party, Run
-from client.replay.report.figures import Report, report_of
+from client.replay.report.figures import Report, balances_uthb, report_of
 from client.replay.setup import (
+    GRID,
     HOUSEHOLD_UTHB,
     MARKET,
     OFFICE_UTHB,
@@ -37,10 +38,16 @@ class Outcome:
     report: Report
     fingerprint: str
     audit: AuditReport
+    unexplained_uthb: Mapping[str, int]
+    """What accounts have beyond the report's balances: movements that are not the replay's."""
 
     def to_json(self) -> dict[str, Any]:
         """Return fingerprint and audit as plain values."""
-        return {"fingerprint": self.fingerprint, "audit": self.audit.to_json()}
+        return {
+            "fingerprint": self.fingerprint,
+            "audit": self.audit.to_json(),
+            "unexplained_uthb": dict(self.unexplained_uthb),
+        }
 
 
 def run_of(week: Week, quarters: int, seed: int) -> Run:
@@ -103,4 +110,23 @@ async def replay(
         facts = collector.facts()
         source = RpcSource(make_genesis(week), rpc)
         audited = await audit(source, on_audit)
-    return Outcome(facts, report_of(facts), fingerprint(facts), audited)
+    return Outcome(
+        facts, report_of(facts), fingerprint(facts), audited, unexplained_uthb(facts, audited)
+    )
+
+
+def unexplained_uthb(facts: Facts, audited: AuditReport) -> dict[str, int]:
+    """Return by how much balances of the blocks, before fees, differ from those of the report.
+
+    Of a replay that has the chain to itself, nothing does.
+    """
+    run = facts.run
+    accounts = {f"participant {party.number}": party.account for party in run.parties}
+    accounts[f"participant {run.retailer.number}"] = run.retailer.account
+    found = {
+        name: audited.accounts[decode_address(account)].before_fees_uthb
+        for name, account in accounts.items()
+    }
+    found["grid account"] = audited.accounts[GRID.account].before_fees_uthb
+    told = balances_uthb(facts)
+    return {name: found[name] - told[name] for name in told if found[name] != told[name]}

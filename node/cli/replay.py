@@ -31,7 +31,7 @@ from client.replay.setup import WEEK_FOLDER
 from client.replay.week import WeekDataError, load_week
 from client.rpc import Rpc
 from node.cli.common import DEFAULTS, Common
-from node.cli.output import answer, note
+from node.cli.output import answer, note, warn
 from node.failure import ExitCode, Failure
 
 OUT_DEFAULT: Final = Path("replay-report")
@@ -77,6 +77,11 @@ async def replay(
         console = Console(highlight=False)
         print_report(console, outcome.facts, outcome.report, outcome.fingerprint)
         console.print(render(outcome.audit))
+        if outcome.unexplained_uthb:
+            warn(
+                "accounts moved credit beside the replay, µTHB: "
+                + ", ".join(f"{name} {more:+}" for name, more in outcome.unexplained_uthb.items())
+            )
         took_s = time.monotonic() - started_s
         note(
             f"replayed in {driven_s:.0f} s, with report and audit {took_s:.0f} s; "

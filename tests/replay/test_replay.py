@@ -129,6 +129,7 @@ def test_a_day_is_replayed_reported_and_audited_clean(tmp_path: Path) -> None:
     for name in ("report.html", "report.json", "canonical.json"):
         assert (folder / name).stat().st_size > 10_000
     assert DAY_FINGERPRINT in done.stdout
+    assert "beside the replay" not in done.stderr
 
 
 def test_a_replay_that_was_killed_with_its_node_ends_as_if_it_had_not_been(
@@ -150,6 +151,7 @@ def test_a_replay_that_was_killed_with_its_node_ends_as_if_it_had_not_been(
         uninterrupted = result_of(untouched.replay("uninterrupted"))
         again = result_of(untouched.replay("again"))
     assert interrupted["audit"]["is_clean"] is uninterrupted["audit"]["is_clean"] is True
+    assert interrupted["unexplained_uthb"] == uninterrupted["unexplained_uthb"] == {}
     assert interrupted["fingerprint"] == uninterrupted["fingerprint"] == again["fingerprint"]
     forms = [tmp_path / "interrupted", tmp_path / "other" / "uninterrupted"]
     one, two = [(folder / "canonical.json").read_bytes() for folder in forms]

@@ -21,7 +21,7 @@ DIFFERENCE = Difference("balance", "free", "5", "[red]6", 7, bytes(32), ALICE)
 def report(*differences: Difference) -> AuditReport:
     counts = Counts(blocks=9, readings=1_000)
     found = tuple(differences)
-    return AuditReport(bytes(32), 9, bytes(32), counts, TOTALS, found, len(found))
+    return AuditReport(bytes(32), 9, bytes(32), counts, TOTALS, {}, found, len(found))
 
 
 def shown(one: AuditReport) -> str:
