@@ -148,9 +148,7 @@ class IntShape(Shape):
         return value
 
     def to_key(self, value: Any) -> bytes:
-        number: int = value
-        if type(number) is not int or not self.low <= number <= self.high:
-            self.from_wire(value)
+        number = self.from_wire(value)
         assert self.key_size is not None
         return (number if self.low >= 0 else number - INT_MIN).to_bytes(self.key_size, "big")
 
@@ -199,8 +197,6 @@ class BytesShape(Shape):
         return value
 
     def to_key(self, value: Any) -> bytes:
-        if type(value) is bytes and len(value) == self.key_size:
-            return value
         if self.key_size is None:
             raise TypeError(f"{self} cannot be part of a key: its size varies")
         return self.from_wire(value)

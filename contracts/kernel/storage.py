@@ -23,6 +23,8 @@ from contracts.kernel.state import TABLE_ID_BYTES, State, after
 
 # Decoded values that a table of one execution keeps.
 READ_BEFORE_MAX: Final = 1_024
+_PAIR: Final = 2
+_TRIPLE: Final = 3
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -236,7 +238,7 @@ def _key_codec(prefix: bytes, shapes: tuple[Shape, ...], *, single: bool) -> Cal
     if single:
         (only,) = forms
         return lambda key: prefix + only(key)
-    if len(forms) == 2:  # noqa: PLR2004
+    if len(forms) == _PAIR:
         first, second = forms
 
         def of_two(key: tuple[Any, Any]) -> bytes:
@@ -244,7 +246,7 @@ def _key_codec(prefix: bytes, shapes: tuple[Shape, ...], *, single: bool) -> Cal
             return prefix + first(a) + second(b)
 
         return of_two
-    if len(forms) == 3:  # noqa: PLR2004
+    if len(forms) == _TRIPLE:
         one, two, three = forms
 
         def of_three(key: tuple[Any, Any, Any]) -> bytes:
