@@ -18,7 +18,7 @@ from tests.support.grid import (
     RULES,
     meter_name,
 )
-from tests.support.people import account_of, key_of, seed_of
+from tests.support.people import key_of, seed_of
 from tests.support.settler import SettlerRegistry, Told
 from tests.support.world import World
 
@@ -26,6 +26,7 @@ ALICE = FIRST_NUMBER
 BOB = FIRST_NUMBER + 1
 DAY_S = 86_400
 UNSIGNED = bytes(64)
+LIST_FEE_MAX_UTHB = 20_000_000
 
 
 def quarter(number: int) -> int:
@@ -141,10 +142,11 @@ class GridWorld(World):
         method: str = "submit_readings",
     ) -> None:
         """Send readings that must all be refused so, changing nothing but nonce and fee."""
-        before = dict(self.state.scan(b"", b"\xff" * 64))
-        codes = self._send(gateway, method, readings)
-        assert codes == [reject.receipt_code()] * len(readings), [hex(code) for code in codes]
-        self._assert_same_but_fee(before, account_of(gateway))
+        wire: list[Value] = [reading.to_wire() for reading in readings]
+        call = Call("metering", method, (wire,))
+        result = self.without_effect(self.signed(gateway, call, fee_max_uthb=LIST_FEE_MAX_UTHB))
+        assert result.code == Outcome.OK, result
+        assert result.value == [reject.receipt_code()] * len(readings), result
 
     def refuses_correction(
         self, reject: type[Reject], *readings: SignedReading, operator: str = METERING_OPERATOR
@@ -173,7 +175,9 @@ class GridWorld(World):
 
     def _send(self, sender: str, method: str, readings: tuple[SignedReading, ...]) -> list[int]:
         wire: list[Value] = [reading.to_wire() for reading in readings]
-        receipt = self.send(sender, Call("metering", method, (wire,)), fee_max_uthb=20_000_000)
+        receipt = self.send(
+            sender, Call("metering", method, (wire,)), fee_max_uthb=LIST_FEE_MAX_UTHB
+        )
         result = receipt.results[0]
         assert result.code == Outcome.OK, result
         assert isinstance(result.value, list)

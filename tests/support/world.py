@@ -1,11 +1,11 @@
 """A world without consensus: real transactions, real execution, state in memory.
 
-`refused` is how refusals are tested: it asserts the refusal, and that nothing but the sender's
-nonce and the fee has changed.
+`refused` is how refusals are tested: it asserts the refusal, and that the block leaves what it
+would have left without the transaction, but for the sender's nonce and exactly the stated fee.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
 import pytest
@@ -34,6 +34,7 @@ from tests.support.people import account_of, seed_of
 
 FEE_MAX_UTHB = 4_000_000
 BLOCK_MS = 1_000
+ALL_KEYS = b"", b"\xff" * 64
 
 
 @dataclass(frozen=True)
@@ -139,17 +140,34 @@ class World:
         owner: bytes | None = None,
     ) -> CallResult:
         """Execute one call that must be refused so, changing nothing but nonce and fee."""
-        before = dict(self.state.scan(b"", b"\xff" * 64))
-        address = account_of(sender)
-        free = self.read.credit.free(address)
-        pool = self.read.credit.free(FEE_POOL)
-        receipt = self.send(sender, Call(contract, method, arguments, owner))
-        result = receipt.results[0]
+        result = self.without_effect(self.signed(sender, Call(contract, method, arguments, owner)))
         assert result.code == self.registry.catalogue.code_by_reject[reject], result
-        assert receipt.fee_uthb > 0
-        self._assert_same_but_fee(before, address)
-        assert self.read.credit.free(address) == free - receipt.fee_uthb
-        assert self.read.credit.free(FEE_POOL) == pool + receipt.fee_uthb
+        return result
+
+    def without_effect(self, prepared: PreparedTransaction) -> CallResult:
+        """Execute one call that must change nothing but nonce and fee; returns its result.
+
+        The state after the block is compared, value by value, with that after a block without it:
+        what is due in that block anyway is no effect of the call.
+        """
+        sender = prepared.signed.transaction.sender
+        expected = self._next_state_without()
+        before = self.registry(Host(State(expected, Meter(WeightTable(), UNLIMITED))))
+        nonce, own = before.accounts.nonces[sender], before.credit.account(sender)
+        pool = before.credit.account(FEE_POOL)
+        receipt = self.block(prepared).receipts[1]
+        after, fee_uthb = self.read, receipt.fee_uthb
+        assert fee_uthb == after.parameters.fee_for(receipt.weight) > 0
+        assert after.accounts.nonces[sender] == nonce + 1
+        assert after.credit.account(sender) == replace(own, free=own.free - fee_uthb)
+        assert after.credit.account(FEE_POOL) == replace(pool, free=pool.free + fee_uthb)
+        changed = (
+            after.accounts.nonces.raw_key(sender),
+            after.credit.accounts.raw_key(sender),
+            after.credit.accounts.raw_key(FEE_POOL),
+        )
+        assert_same(expected, self.state, but=changed)
+        (result,) = receipt.results
         return result
 
     def not_includable(
@@ -189,13 +207,18 @@ class World:
             for name, method in contract.spec.of_kind(Kind.INVARIANT).items():
                 assert method.function(contract), f"{contract.spec.name}.{name} does not hold"
 
-    def _assert_same_but_fee(self, before: dict[bytes, bytes], sender: bytes) -> None:
-        after = dict(self.state.scan(b"", b"\xff" * 64))
-        registry = self.read
-        allowed = (
-            registry.accounts.nonces.raw_key(sender),
-            registry.credit.accounts.raw_key(sender),
-            registry.credit.accounts.raw_key(FEE_POOL),
-        )
-        for key in sorted(before.keys() | after.keys()):
-            assert key in allowed or before.get(key) == after.get(key), f"{key.hex()} changed"
+    def _next_state_without(self) -> MemoryState:
+        """Return the state after a next block that holds no transaction."""
+        execution = self.execution()
+        execution.begin(())
+        state = MemoryState()
+        state.write(self.state.scan(*ALL_KEYS))
+        state.write(execution.finish().changes)
+        return state
+
+
+def assert_same(first: MemoryState, second: MemoryState, but: Sequence[bytes] = ()) -> None:
+    """Assert that two states agree in every value but those of some keys."""
+    one, other = dict(first.scan(*ALL_KEYS)), dict(second.scan(*ALL_KEYS))
+    changed = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
+    assert sorted(key.hex() for key in changed if key not in but) == []
