@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import rule
 
 from chain.refusals import BadSignature, LowNonce, NonceGap, WrongKeys
 from chain.transaction import Call, SignedTransaction
@@ -22,6 +22,7 @@ from contracts.money.accounts import (
     TooManyMandates,
 )
 from tests.support.genesis import FUNDS_UTHB, PEOPLE
+from tests.support.machine import ContractMachine
 from tests.support.people import account_of, key_of
 from tests.support.world import World
 
@@ -173,8 +174,10 @@ def test_mandates_of_one_owner_are_bounded_and_expired_ones_make_room(world: Wor
 
 
 @settings(max_examples=10, stateful_step_count=12)
-class AccountsMachine(RuleBasedStateMachine):
+class AccountsMachine(ContractMachine):
     """Key changes, grants and spending in any order keep the contract's invariants."""
+
+    contracts = ("accounts",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -206,10 +209,6 @@ class AccountsMachine(RuleBasedStateMachine):
         if owner != agent and mandate is None:
             assert receipt.results[0].code != 0
             assert self.world.read.credit.free(account_of(owner)) == before
-
-    @invariant()
-    def invariants_hold(self) -> None:
-        self.world.check_invariants()
 
 
 TestAccountsMachine = AccountsMachine.TestCase

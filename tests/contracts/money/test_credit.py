@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant, rule
 
 from chain.transaction import Call, Mode
 from contracts.kernel import codec, sha256
@@ -11,6 +11,7 @@ from contracts.kernel.errors import BadArguments
 from contracts.kernel.ledger import Column, Entry, pool_address
 from contracts.money.credit import FEE_POOL, CreditTransferred, InsufficientFunds, ZeroAmount
 from tests.support.genesis import FUNDS_UTHB, PEOPLE
+from tests.support.machine import ContractMachine
 from tests.support.people import account_of
 from tests.support.world import FEE_MAX_UTHB, World
 
@@ -134,8 +135,10 @@ def test_pools_have_addresses_of_their_own() -> None:
 
 
 @settings(max_examples=15, stateful_step_count=15)
-class CreditMachine(RuleBasedStateMachine):
+class CreditMachine(ContractMachine):
     """Random transfers in blocks of random size keep every balance as a plain model says."""
+
+    contracts = ("credit",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,7 +177,6 @@ class CreditMachine(RuleBasedStateMachine):
     def balances_are_the_models(self) -> None:
         credit = self.world.read.credit
         assert {p: credit.free(account_of(p)) for p in PEOPLE} == self.free
-        self.world.check_invariants()
 
 
 TestCreditMachine = CreditMachine.TestCase

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from chain.transaction import Call
 from contracts.trading.arrears_words import InArrears
@@ -12,6 +12,7 @@ from contracts.trading.uniform_price import Side
 from tests.contracts.trading.settlement_book import Purse, SettlementBook, Tariff, UnitEnergy
 from tests.support.genesis import SETTLEMENT
 from tests.support.grid import GRID, MARKET_OPERATOR, RULES, ZONE
+from tests.support.machine import ContractMachine
 from tests.support.market import PEOPLE, QUARTER_S
 from tests.support.metering import quarter
 from tests.support.people import account_of
@@ -38,8 +39,11 @@ QUANTITIES = st.sampled_from([999, 1_000, 1_500, 2_600])
 LIMITS = st.sampled_from([1_000, 2_000, 2_200, 3_000, 3_950, 4_000, 4_200])
 
 
-class SettlementMachine(RuleBasedStateMachine):
+class SettlementMachine(ContractMachine):
     """Quarter after quarter; what was ordered in one is delivered in the next."""
+
+    contracts = ("positions", "arrears", "settlement")
+    world: SettlementWorld
 
     @initialize(slice_units=st.sampled_from([1, 2, 512]))
     def begin(self, slice_units: int) -> None:
@@ -199,11 +203,6 @@ class SettlementMachine(RuleBasedStateMachine):
             (quarter(number), world.participant(who)): amount
             for (number, who), amount in book.claims.items()
         }
-
-    @invariant()
-    def every_contract_is_sound(self) -> None:
-        if hasattr(self, "world"):
-            self.world.check_invariants()
 
 
 assert QUARTER_S - QUICK.final_s > 300, "a quarter is settled before the gate of the next but one"

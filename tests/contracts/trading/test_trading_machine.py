@@ -5,7 +5,7 @@ Every refusal is the one that the model names, and every balance and position wh
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from contracts.trading.model import ProductState
 from contracts.trading.uniform_price import Side
@@ -19,6 +19,7 @@ from tests.contracts.trading.crowd import (
 )
 from tests.contracts.trading.market_model import ModelOrder
 from tests.support.grid import MARKET_OPERATOR
+from tests.support.machine import ContractMachine
 from tests.support.market import MARKET, MarketWorld, terms
 from tests.support.people import account_of
 
@@ -30,8 +31,11 @@ PRICES = st.sampled_from([*LIMITS, 999, 3_955])
 WISHES = st.tuples(PRODUCTS, SIDES, QUANTITIES, PRICES)
 
 
-class TradingMachine(RuleBasedStateMachine):
+class TradingMachine(ContractMachine):
     """A market of four products at a time, of one or two quarters each."""
+
+    contracts = ("schedule", "markets", "positions", "orders", "auction")
+    world: MarketWorld
 
     @initialize(quarters=st.sampled_from([1, 2]), slice_orders=st.sampled_from([1, 3, 1_000]))
     def begin(self, quarters: int, slice_orders: int) -> None:
@@ -111,11 +115,6 @@ class TradingMachine(RuleBasedStateMachine):
     def money_is_what_the_model_says(self) -> None:
         if hasattr(self, "model"):
             assert_same(self.world, self.model)
-
-    @invariant()
-    def every_contract_is_sound(self) -> None:
-        if hasattr(self, "world"):
-            self.world.check_invariants()
 
 
 TradingMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
