@@ -7,7 +7,7 @@ the arguments of every call by the contracts' manifest once, for mempool and exe
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
@@ -38,8 +38,9 @@ from contracts.kernel import (
 )
 from contracts.kernel.catalogue import Catalogue
 from contracts.kernel.errors import BadArguments
-from contracts.kernel.record import CLAIM_DOMAINS
-from contracts.kernel.shape import Shape, shape_of
+from contracts.kernel.frozen import maker
+from contracts.kernel.record import CLAIM_DOMAINS, check_of
+from contracts.kernel.shape import shape_of
 from contracts.kernel.types import (
     Address,
     Hash32,
@@ -126,7 +127,7 @@ class SignedTransaction:
     @property
     def keys(self) -> tuple[bytes, ...]:
         """Return the signing keys, ascending."""
-        return tuple(key for key, _ in self.signatures)
+        return tuple([key for key, _ in self.signatures])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +156,21 @@ class PreparedTransaction:
         return self.signed.id
 
 
+_make_call: Final = maker(Call)
+_make_transaction: Final = maker(Transaction)
+_make_signed: Final = maker(SignedTransaction)
+_make_prepared_call: Final = maker(PreparedCall)
+_make_prepared: Final = maker(PreparedTransaction)
+
 # Fails here, when the node starts, if a domain of claims has no tag.
 _DOMAIN_OF_CLAIM: Final = MappingProxyType({name: Domain[name] for name in CLAIM_DOMAINS})
-_Fields = tuple[tuple[str, Shape], ...]
+_Fields = tuple[tuple[str, Callable[[Any], Any]], ...]
 
 
 def _fields(**annotations: Any) -> _Fields:  # noqa: ANN401 - whatever has a shape
-    return tuple((name, shape_of(annotation)) for name, annotation in annotations.items())
+    """Return what checks each field."""
+    shapes = ((name, shape_of(annotation)) for name, annotation in annotations.items())
+    return tuple((name, check_of(shape, shape.from_wire)) for name, shape in shapes)
 
 
 _HEAD: Final = _fields(
@@ -207,21 +216,25 @@ def decode_transaction(raw: bytes, chain_id: bytes) -> SignedTransaction:
     # The one form of the whole is that of its parts side by side.
     message = signed_bytes(Domain.TRANSACTION, chain_id, raw[1 : -1 - len(pairs) * _PAIR_BYTES])
     signed = tuple(SignedMessage(key, message, signature) for key, signature in pairs)
-    return SignedTransaction(transaction, pairs, raw, sha256(raw), signed)
+    return _make_signed(transaction, pairs, raw, sha256(raw), signed)
 
 
 def prepare(signed: SignedTransaction, catalogue: Catalogue = CATALOGUE) -> PreparedTransaction:
     """Type the arguments of every call and collect the signed claims inside them."""
     calls = tuple(_prepare_call(call, catalogue) for call in signed.transaction.calls)
-    claims = tuple(
-        claim_message(signed.transaction.chain_id, claim)
-        for call in calls
-        if call.method is not None and call.method.has_claims and call.refusal is None
-        for (_, shape), value in zip(call.method.arguments, call.arguments, strict=True)
-        for claim in shape.claims(value)
-    )
+    claims: tuple[SignedMessage, ...] = ()
+    if any(call.method is not None and call.method.has_claims for call in calls):
+        claims = tuple(_claims_in(calls, signed.transaction.chain_id))
     messages = signed.signed + claims
-    return PreparedTransaction(signed, calls, len(claims), messages, _lane_of(calls))
+    return _make_prepared(signed, calls, len(claims), messages, _lane_of(calls))
+
+
+def _claims_in(calls: tuple[PreparedCall, ...], chain_id: bytes) -> Iterator[SignedMessage]:
+    for call in calls:
+        if call.method is not None and call.method.has_claims and call.refusal is None:
+            for (_, shape), value in zip(call.method.arguments, call.arguments, strict=True):
+                for claim in shape.claims(value):
+                    yield claim_message(chain_id, claim)
 
 
 def _prepare_call(call: Call, catalogue: Catalogue) -> PreparedCall:
@@ -239,13 +252,15 @@ def _prepare_call(call: Call, catalogue: Catalogue) -> PreparedCall:
             typed.append(shape.from_wire(value))
         except BadValueError as error:
             return PreparedCall(call, method, (), BadArguments(why=str(error.under(name))))
-    return PreparedCall(call, method, tuple(typed), None)
+    return _make_prepared_call(call, method, tuple(typed), None)
 
 
 def _lane_of(calls: tuple[PreparedCall, ...]) -> Lane:
     """Return the lane that all calls share, or OTHER where they differ or are not known."""
     lanes = [Lane.OTHER if call.method is None else call.method.lane for call in calls]
     first = lanes[0]
+    if len(lanes) == 1:
+        return Lane.OTHER if first is None else first
     return first if first is not None and all(lane is first for lane in lanes) else Lane.OTHER
 
 
@@ -268,7 +283,7 @@ def _transaction(fields: Sequence[Value]) -> Transaction:
     except BadValueError as error:
         raise error.under(f"calls[{len(made)}]") from None
     (memo,) = _typed(_MEMO, (memo,))
-    return Transaction(chain_id, sender, nonce, valid_until, fee_max, mode, tuple(made), memo)
+    return _make_transaction(chain_id, sender, nonce, valid_until, fee_max, mode, tuple(made), memo)
 
 
 def _call(fields: Sequence[Value]) -> Call:
@@ -277,7 +292,7 @@ def _call(fields: Sequence[Value]) -> Call:
         msg = "arguments are an array"
         raise BadValueError(msg, "args")
     contract, method, owner = _typed(_CALL, (contract, method, owner))
-    return Call(contract, method, tuple(arguments), owner)
+    return _make_call(contract, method, tuple(arguments), owner)
 
 
 def _signatures(value: Value) -> tuple[tuple[bytes, bytes], ...]:
@@ -291,7 +306,7 @@ def _signatures(value: Value) -> tuple[tuple[bytes, bytes], ...]:
             pairs.append((key, signature))
     except BadValueError as error:
         raise error.under(f"signatures[{len(pairs)}]") from None
-    if any(a[0] >= b[0] for a, b in pairwise(pairs)):
+    if len(pairs) > 1 and any(a[0] >= b[0] for a, b in pairwise(pairs)):
         msg = "public keys are not strictly ascending"
         raise BadValueError(msg, "signatures")
     return tuple(pairs)
@@ -301,8 +316,8 @@ def _typed(fields: _Fields, values: Sequence[Value]) -> list[Any]:
     """Check values by their shapes; a fault carries the name of its field."""
     out: list[Any] = []
     try:
-        for (_, shape), value in zip(fields, values, strict=True):
-            out.append(shape.from_wire(value))
+        for (_, check), value in zip(fields, values, strict=True):
+            out.append(check(value))
     except BadValueError as error:
         raise error.under(fields[len(out)][0]) from None
     return out

@@ -32,6 +32,7 @@ from contracts.governance.parameters import ChainParameters
 from contracts.kernel import Claim, Context, Kind, OutOfWeight, Reject, Value, codec
 from contracts.kernel.clock import Clock
 from contracts.kernel.errors import FATAL
+from contracts.kernel.frozen import maker
 from contracts.kernel.host import Host
 from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.schedule import ClockKind, Work
@@ -41,6 +42,10 @@ from contracts.registry import Registry
 UNLIMITED: Final = 2**62
 # Weight ends the due work of a block long before; this bound holds whatever the weight table says.
 UNITS_MAX: Final = 10_000
+
+
+_make_context: Final = maker(Context)
+_make_result: Final = maker(CallResult)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +249,7 @@ class BlockExecution:
         except OutOfWeight:
             self._host.undo(mark)
             return CallResult(Outcome.OUT_OF_WEIGHT, self._meter.used - before)
-        return CallResult(Outcome.OK, self._meter.used - before, value)
+        return _make_result(Outcome.OK, self._meter.used - before, value)
 
     def _dispatch(self, prepared: PreparedTransaction, call: PreparedCall, index: int) -> Value:
         if call.refusal is not None:
@@ -341,7 +346,7 @@ class BlockExecution:
 
     def _context(self, signer: bytes, caller: bytes, nonce: int, index: int) -> Context:
         block = self._block
-        return Context(
+        return _make_context(
             block.chain_id,
             block.height,
             block.time_ms,

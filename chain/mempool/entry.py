@@ -7,6 +7,7 @@ from typing import Final
 
 from chain.transaction import PreparedTransaction
 from contracts.kernel import Lane
+from contracts.kernel.frozen import maker
 
 LANE_PERCENT: Final = MappingProxyType(
     {Lane.GOVERNANCE: 10, Lane.METERING: 30, Lane.MARKET: 40, Lane.OTHER: 20}
@@ -26,12 +27,12 @@ class Entry:
     lane: Lane
     arrival: int
 
-    @classmethod
-    def of(cls, prepared: PreparedTransaction, queue: "SenderQueue", arrival: int) -> "Entry":
+    @staticmethod
+    def of(prepared: PreparedTransaction, queue: "SenderQueue", arrival: int) -> "Entry":
         """Make the entry of a transaction in its sender's queue, not yet added to it."""
         transaction, size = prepared.signed.transaction, len(prepared.signed.raw)
         fee_max = transaction.fee_max_uthb
-        return cls(prepared, queue, transaction.nonce, fee_max, size, prepared.lane, arrival)
+        return _make(prepared, queue, transaction.nonce, fee_max, size, prepared.lane, arrival)
 
     @property
     def id(self) -> bytes:
@@ -47,6 +48,9 @@ class Entry:
     def rank(self) -> tuple[bool, int]:
         """Return its place in leaving a full pool: behind a missing nonce first, then by offer."""
         return self.nonce <= self.queue.hole, self.fee_max_uthb
+
+
+_make: Final = maker(Entry)
 
 
 @dataclass(slots=True, eq=False)

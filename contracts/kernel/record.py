@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar, dataclass_transform
 
 from contracts.kernel import codec
 from contracts.kernel.codec import Value
+from contracts.kernel.frozen import maker
 from contracts.kernel.shape import BadValueError, BytesShape, IntShape, Shape, shape_of
 from contracts.kernel.types import PublicKey, Signature
 
@@ -98,7 +99,7 @@ class RecordShape(Shape):
         hints = typing.get_type_hints(cls, include_extras=True)
         own = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # is one by now
         self.cls = cls
-        self.make = _maker(cls)
+        self.make: Callable[..., Any] = maker(cls)
         self.version = version
         self.names = tuple(own)
         self.fields = tuple(shape_of(hints[name]) for name in own)
@@ -110,8 +111,8 @@ class RecordShape(Shape):
         if all(f is not None for f in formats):
             self._struct = struct.Struct(">B" + "".join(f for f in formats if f))
         self._getter = _tuple_getter(self.names)
-        self._checks = tuple(_check_of(f, f.from_wire) for f in self.fields)
-        self._plains = tuple(_check_of(f, f.plain_converter()) for f in self.fields)
+        self._checks = tuple(check_of(f, f.from_wire) for f in self.fields)
+        self._plains = tuple(check_of(f, f.plain_converter()) for f in self.fields)
         self._flat = all(f.loads_as_is for f in self.fields)
 
     def from_wire(self, value: Value) -> Any:
@@ -171,6 +172,17 @@ class RecordShape(Shape):
             raise
 
 
+def check_of(shape: Shape, check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what checks a field as `check` does, but looks nothing up where all is well."""
+    if type(shape) is IntShape:
+        low, high = shape.low, shape.high
+        return lambda v: v if type(v) is int and low <= v <= high else check(v)
+    if type(shape) is BytesShape:
+        least, most = shape.low, shape.high
+        return lambda v: v if type(v) is bytes and least <= len(v) <= most else check(v)
+    return check
+
+
 T = TypeVar("T", bound=Record)
 
 
@@ -191,36 +203,6 @@ def record(*, version: int) -> Callable[[type[T]], type[T]]:
         return made
 
     return complete
-
-
-def _check_of(shape: Shape, check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return what checks a field as `check` does, but looks nothing up where all is well."""
-    if type(shape) is IntShape:
-        low, high = shape.low, shape.high
-        return lambda v: v if type(v) is int and low <= v <= high else check(v)
-    if type(shape) is BytesShape:
-        least, most = shape.low, shape.high
-        return lambda v: v if type(v) is bytes and least <= len(v) <= most else check(v)
-    return check
-
-
-def _maker(cls: type[Record]) -> Callable[..., Any]:
-    """Return what makes a record of its fields in their order, with all of them given.
-
-    A frozen class takes a call to set each field, which for a record of nine is most of the time of
-    reading it. So the fields are set in an open twin of the same layout, which then becomes frozen.
-    """
-    if "__dict__" in dir(cls) or any(dataclasses.is_dataclass(base) for base in cls.__bases__):
-        return cls
-    fields = [(f.name, f.type) for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # is one
-    twin = dataclasses.make_dataclass(cls.__name__, fields, bases=cls.__bases__, slots=True)
-
-    def make(*values: Any) -> Any:
-        one = twin(*values)
-        one.__class__ = cls
-        return one
-
-    return make
 
 
 def _tuple_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:

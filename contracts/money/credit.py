@@ -38,6 +38,7 @@ from contracts.kernel.rounding import floor_div
 from contracts.kernel.types import Address, Hash32, Memo, Uint, Uthb
 
 ALLOCATIONS_MAX: Final = 100_000
+COLUMNS: Final = len(Column)
 
 
 @record(version=1)
@@ -57,11 +58,9 @@ class Account(Record):
     @classmethod
     def of(cls, columns: list[int], history_count: int, history_head: bytes) -> "Account":
         """Make an account from its columns in the order of `Column`."""
-        free, bid_escrow, ask_margin, proceeds, redemption, deposit, premium = columns
-        return cls(
-            free, bid_escrow, ask_margin, proceeds, redemption, deposit, premium,
-            history_count, history_head,
-        )  # fmt: skip
+        assert len(columns) == COLUMNS, "an account has each column once"
+        made: Account = cls.shape.make(*columns, history_count, history_head)
+        return made
 
     def columns(self) -> list[int]:
         """Return the amounts in the order of `Column`."""
@@ -250,21 +249,25 @@ class Credit(Contract, name="credit", number=0x11):
 
     def _apply(self, entries: tuple[Entry, ...]) -> dict[bytes, int]:
         """Apply entries; returns by how much the free credit of accounts has grown."""
-        before: dict[bytes, Account] = {}
-        columns: dict[bytes, list[int]] = {}
+        changed: dict[bytes, tuple[Account, list[int]]] = {}
         for account, column, amount_uthb in entries:
-            if account not in before:
-                before[account] = self.accounts[account]
-                columns[account] = before[account].columns()
-            columns[account][column] += amount_uthb
-        for account, amounts in columns.items():
-            if min(amounts) < 0:
-                raise _insufficient(account, before[account].columns(), amounts)
-        for account, amounts in columns.items():
-            was = before[account]
-            self.accounts[account] = Account.of(amounts, was.history_count, was.history_head)
-        grown = ((one, amounts[Column.FREE] - before[one].free) for one, amounts in columns.items())
-        return {account: more_uthb for account, more_uthb in grown if more_uthb > 0}
+            if account in changed:
+                columns = changed[account][1]
+            else:
+                before = self.accounts[account]
+                columns = before.columns()
+                changed[account] = before, columns
+            columns[column] += amount_uthb
+        for account, (before, columns) in changed.items():
+            if min(columns) < 0:
+                raise _insufficient(account, before.columns(), columns)
+        credited = {}
+        for account, (before, columns) in changed.items():
+            after = Account.of(columns, before.history_count, before.history_head)
+            self.accounts[account] = after
+            if after.free > before.free:
+                credited[account] = after.free - before.free
+        return credited
 
     def _collect(self, credited: dict[bytes, int]) -> None:
         """Hand credit that just became free to whom its owners owe it."""
