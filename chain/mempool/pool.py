@@ -320,8 +320,10 @@ class Mempool:
         queue.follow(view.nonce(sender), view.free_uthb(sender))
         left = []
         for entry in queue.between(0, queue.nonce):
+            # Most leave here, because a block took them; the queue is looked at anew below.
+            self._forget(entry)
             reason = LowNonce(sender=sender, expected=queue.nonce, got=entry.nonce)
-            left.append(self._drop(entry, reason))
+            left.append(Departure(entry.prepared, reason))
         accepted: dict[tuple[bytes, ...], bool] = {}
         for entry in queue.between(queue.nonce):
             keys = entry.prepared.signed.keys
@@ -356,6 +358,11 @@ class Mempool:
         self._note(queue)
 
     def _remove(self, entry: Entry) -> None:
+        self._forget(entry)
+        self._note(entry.queue)
+
+    def _forget(self, entry: Entry) -> None:
+        """Remove an entry; `_note` of its queue must follow."""
         del self._by_id[entry.id]
         del self._lanes[entry.lane][entry.id]
         self._lane_bytes[entry.lane] -= entry.size
@@ -365,7 +372,6 @@ class Mempool:
         if not together:
             del self._by_last_height[entry.valid_until_height]
         entry.queue.remove(entry)
-        self._note(entry.queue)
 
     def _note(self, queue: SenderQueue) -> None:
         """Keep what is derived from a queue in step with it."""
