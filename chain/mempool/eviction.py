@@ -5,7 +5,8 @@ first. Within a lane the entry of lowest rank leaves, of equal ones the youngest
 higher nonces of its sender, in whichever lane: they could not be in a block without it.
 
 Each lane has a heap over every sender's highest entry in it, so that finding who leaves takes
-O(log n) a leaving entry. Items that are out of date stay in a heap until they come up.
+O(log n) a leaving entry. Items that are out of date stay in a heap until they come up; heaps are
+brought up to date when somebody has to leave.
 """
 
 import heapq
@@ -27,9 +28,24 @@ class EvictionOrder:
         """Start empty."""
         self._heaps: dict[Lane, list[tuple[_Key, bytes]]] = {lane: [] for lane in Lane}
         self._live: dict[Lane, dict[bytes, tuple[_Key, SenderQueue]]] = {lane: {} for lane in Lane}
+        # Queues that changed since somebody last had to leave, which most pools never come to.
+        self._changed: dict[bytes, SenderQueue] = {}
 
     def note(self, queue: SenderQueue) -> None:
-        """Take over a queue's highest entries after any change of it."""
+        """Take note that a queue changed in any way; nothing is kept of one that is empty now."""
+        if queue.entries:
+            self._changed[queue.sender] = queue
+        else:
+            self._changed.pop(queue.sender, None)
+            self._take_over(queue)
+
+    def refresh(self) -> None:
+        """Take over the highest entries of the queues that changed."""
+        for queue in self._changed.values():
+            self._take_over(queue)
+        self._changed.clear()
+
+    def _take_over(self, queue: SenderQueue) -> None:
         for lane in queue.by_lane:
             live, top = self._live[lane], queue.highest(lane)
             if top is None:
@@ -74,6 +90,7 @@ class Leaving:
 
     def __init__(self, order: EvictionOrder) -> None:
         """Start without anybody."""
+        order.refresh()
         self._order = order
         self._cuts: dict[bytes, int] = {}
         self._taken: dict[tuple[Lane, bytes], SenderQueue] = {}
