@@ -99,7 +99,10 @@ def _check(value: object, depth: int) -> bool:
     elif kind is list or kind is tuple:
         has_maps = False
         for item in value:  # type: ignore[attr-defined]  # narrowed by `kind`
-            has_maps |= _check(item, depth - 1)
+            # Most items are of these; they need no call.
+            of = type(item)
+            if of is not bytes and (of is not int or not INT_MIN <= item <= INT_MAX):
+                has_maps |= _check(item, depth - 1)
         return has_maps
     elif kind is dict:
         for key, item in value.items():  # type: ignore[attr-defined]  # narrowed by `kind`

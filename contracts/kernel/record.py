@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar, dataclass_transform
 from contracts.kernel import codec
 from contracts.kernel.codec import Value
 from contracts.kernel.frozen import maker
-from contracts.kernel.shape import BadValueError, BytesShape, IntShape, Shape, shape_of
+from contracts.kernel.shape import BadValueError, BytesShape, IntShape, Shape, TextShape, shape_of
 from contracts.kernel.types import PublicKey, Signature
 
 _VERSION_MAX: Final = 255
@@ -180,6 +180,15 @@ def check_of(shape: Shape, check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     if type(shape) is BytesShape:
         least, most = shape.low, shape.high
         return lambda v: v if type(v) is bytes and least <= len(v) <= most else check(v)
+    if type(shape) is TextShape:
+        few, many = shape.low, shape.high
+
+        def check_text(v: Any) -> Any:
+            # Printable ASCII has no control characters, and as many bytes as characters.
+            simple = type(v) is str and v.isascii() and v.isprintable() and few <= len(v) <= many
+            return v if simple else check(v)
+
+        return check_text
     return check
 
 
