@@ -102,8 +102,7 @@ def test_the_clock_waits_while_due_work_is_unfinished(world: World) -> None:
     for _ in range(2):
         world.call("alice", "lab", "schedule_spin", START_S + 10, steps)
     world.call(DRIVER, "clock", "advance", START_S + 10)
-    result = world.send(DRIVER, advance(START_S + 11)).results[0]
-    assert result.code == world.registry.catalogue.code_by_reject[WorkPending]
+    result = world.refused(WorkPending, DRIVER, "clock", "advance", START_S + 11)
     assert result.value == {"now_s": START_S + 10, "due_s": START_S + 10}
     assert world.read.clock.driven_time_s() == START_S + 10
     assert notes(world) == (steps,)

@@ -13,7 +13,7 @@ from chain.execution.executor import UNLIMITED, BlockResult
 from chain.execution.receipt import Outcome
 from chain.transaction import Call, PreparedTransaction
 from contracts.grid.model import GenesisParticipant, GenesisZone, ParticipantTerms
-from contracts.kernel import Host, Value
+from contracts.kernel import Host, Reject, Value
 from contracts.kernel.clock import ClockMode
 from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.state import State
@@ -213,6 +213,12 @@ class MarketWorld(World):
         codes = receipt.results[0].value
         assert isinstance(codes, list)
         return [code for code in codes if isinstance(code, int)]
+
+    def refuses_items(self, reject: type[Reject], who: str, *items: Value) -> None:
+        """Submit a list whose items must all be refused so, changing nothing but nonce and fee."""
+        result = self.without_effect(self.signed(who, Call("orders", "submit_orders", (items,))))
+        assert result.code == Outcome.OK, result
+        assert result.value == [reject.receipt_code()] * len(items), result
 
     def item(self, side: Side, quantity_wh: int, limit: int, *, product: int = 0) -> list[Value]:
         """Return an order as an item of a list."""
