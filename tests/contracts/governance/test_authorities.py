@@ -1,14 +1,17 @@
 """Authorities: the first set, its order, and what can never be seated."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, rule
 
 from chain.genesis import Genesis, InvalidGenesisError
+from chain.transaction import Call, Mode
 from chain.validators import ValidatorSet
 from contracts.governance.authorities import AUTHORITIES_MAX, Authority, GenesisAuthority
 from contracts.kernel import Value
-from tests.support.genesis import make_genesis
+from tests.support.genesis import PEOPLE, make_genesis
+from tests.support.machine import ContractMachine
 from tests.support.people import account_of, key_of
 from tests.support.world import World
 
@@ -67,3 +70,35 @@ SMALL_ORDER = bytes([1]) + bytes(31)
 def test_shared_unsafe_and_malformed_seats_are_refused(seats: list[Value], message: str) -> None:
     with pytest.raises(InvalidGenesisError, match=message):
         World(genesis_with(seats))
+
+
+class AuthoritiesMachine(ContractMachine):
+    """Any set that genesis takes stays as it is, whoever signs blocks and whatever is sent."""
+
+    contracts = ("authorities",)
+
+    @initialize(names=st.sets(st.sampled_from(PEOPLE), min_size=1))
+    def begin(self, names: set[str]) -> None:
+        self.seated = sorted(names)
+        self.world = World(genesis_with([seat(name) for name in self.seated]))
+
+    @rule(data=st.data(), sender=st.sampled_from(PEOPLE))
+    def block(self, data: st.DataObject, sender: str) -> None:
+        """Let some of the set sign, and somebody, seated or not, act as an account."""
+        signers = data.draw(st.sets(st.sampled_from(self.seated)))
+        keys: list[Value] = [key_of(f"{sender} {self.world.height}")]
+        call = Call("accounts", "grant_mandate", (account_of("erin"), ["credit.*"], 1, 2**50))
+        other = Call("accounts", "set_keys", (keys, 0))
+        self.world.block(
+            self.world.signed(sender, call, other, mode=Mode.EACH_ALONE),
+            signers=tuple(sorted(map(account_of, signers))),
+        )
+
+    @invariant()
+    def the_set_is_that_of_genesis(self) -> None:
+        members = sorted((account_of(name), key_of(name)) for name in self.seated)
+        assert self.world.read.authorities.validators() == members
+
+
+AuthoritiesMachine.TestCase.settings = settings(max_examples=10, stateful_step_count=10)
+TestAuthorities = AuthoritiesMachine.TestCase
