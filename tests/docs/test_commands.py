@@ -19,6 +19,7 @@ import pytest
 from cyclopts import CycloptsError
 
 from node.cli.app import app
+from node.failure import ExitCode
 from tests.node.cli.program import TIMEOUT_S, Gtx
 from tests.tidy.project import ROOT, name_of
 
@@ -27,6 +28,7 @@ NOT_WALKED = ("adr", "reference")
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<lines>.*?)^```$", re.DOTALL | re.MULTILINE)
 RUN, BY_HAND = "sh", "sh by hand"
 SHOWN = ("text", "json", "console", "python")
+PRELOADED = Path(__file__).with_name("preloaded.py")
 COMMANDS = {"gtx": ["gtx"], "scripts/devnet": ["gtx", "devnet", "--replay"]}
 
 
@@ -76,36 +78,61 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gtx]:
     gtx = Gtx(tmp_path_factory.mktemp("desk"))
     for name in ("genesis.json", "data"):
         (gtx.folder / name).symlink_to(ROOT / name)
-    tools = gtx.folder / "bin"
+    gate, tools = gtx.folder / "gtx.socket", gtx.folder / "bin"
     tools.mkdir()
-    for name, words in (("gtx", f"{sys.executable} -m node.cli"), ("python", sys.executable)):
-        (tools / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    for name, words in (
+        ("gtx", [sys.executable, "-I", "-S", PRELOADED, gate, "."]),
+        ("python", [sys.executable]),
+    ):
+        (tools / name).write_text(f'#!/bin/sh\nexec {shlex.join(map(str, words))} "$@"\n')
         (tools / name).chmod(0o755)
-    with gtx.running("devnet", "--genesis", str(ROOT / "genesis.json")):
-        done = gtx.run("replay", "--quarters", "1")
-        assert done.status == 0, done.err
-        yield gtx
+    server = subprocess.Popen([sys.executable, PRELOADED, gate, ROOT], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        with gtx.running("devnet", "--genesis", str(ROOT / "genesis.json")):
+            done = gtx.run("replay", "--quarters", "1")
+            assert done.status == 0, done.err
+            yield gtx
+    finally:
+        server.kill()
+        server.communicate()
 
 
-@pytest.mark.parametrize("page", [p for p in pages() if blocks_of(p)], ids=name_of)
-def test_the_commands_of_a_page_work(desk: Gtx, page: Path) -> None:
-    parts = ["set -eu\n"]
-    for block in blocks_of(page):
-        if block.kind == RUN:
-            parts += [f"echo '== {block}' >&2\n", block.lines]
+def run(desk: Gtx, script: str) -> "subprocess.CompletedProcess[str]":
+    """Run a script in the desk's folder; the first command that fails ends it."""
     environment = desk.environment()
     environment["PATH"] = f"{desk.folder / 'bin'}:{environment['PATH']}"
-    done = subprocess.run(
-        ["/bin/sh"],
+    path = desk.folder / "page.sh"
+    path.write_text(f"set -eu\n{script}", encoding="utf-8")
+    return subprocess.run(
+        ["/bin/sh", path],
         cwd=desk.folder,
         env=environment,
-        input="".join(parts),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
         check=False,
     )
+
+
+@pytest.mark.parametrize("page", [p for p in pages() if blocks_of(p)], ids=name_of)
+def test_the_commands_of_a_page_work(desk: Gtx, page: Path) -> None:
+    found = [block for block in blocks_of(page) if block.kind == RUN]
+    done = run(desk, "".join(f"echo '== {block}' >&2\n{block.lines}" for block in found))
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+def test_a_command_that_fails_in_a_page_is_noticed(desk: Gtx) -> None:
+    done = run(desk, "gtx query clock.driven_time_s\ngtx query clock.dirven_time_s\necho on\n")
+    assert done.returncode == ExitCode.USAGE
+    assert done.stdout.strip().isdigit()
+    assert "driven_time_s" in done.stderr
+    refused = run(
+        desk, "gtx call orders.submit_bid 1 1465207200 1 5 31 false --key devnet/driver\n"
+    )
+    assert refused.returncode == ExitCode.REFUSED
 
 
 @pytest.mark.parametrize("block", blocks(BY_HAND), ids=str)
