@@ -314,13 +314,16 @@ def _signatures(value: Value) -> tuple[tuple[bytes, bytes], ...]:
 
 def _typed(fields: _Fields, values: Sequence[Value]) -> list[Any]:
     """Check values by their shapes; a fault carries the name of its field."""
-    out: list[Any] = []
     try:
-        for (_, check), value in zip(fields, values, strict=True):
-            out.append(check(value))
-    except BadValueError as error:
-        raise error.under(fields[len(out)][0]) from None
-    return out
+        return [check(value) for (_, check), value in zip(fields, values, strict=True)]
+    except BadValueError:
+        # The fast way does not know its place; the slow one finds it again.
+        for (name, check), value in zip(fields, values, strict=True):
+            try:
+                check(value)
+            except BadValueError as error:
+                raise error.under(name) from None
+        raise
 
 
 def _array(value: Value, length: int, what: str) -> Sequence[Value]:
