@@ -4,7 +4,7 @@
         status = await rpc.call("chain_status")
 
 Answers come as JSON: byte strings are hex, addresses bech32m, integers from 2⁵³ on decimal strings.
-Nothing of an answer is checked here; `client.verified` trusts no node.
+Nothing of an answer is checked here; `chain.light` checks what carries a proof.
 """
 
 import json
