@@ -133,9 +133,11 @@ class RealNode:
 
 
 @asynccontextmanager
-async def real_node(folder: Path, limits: ApiLimits | None = None) -> AsyncIterator[RealNode]:
+async def real_node(
+    folder: Path, limits: ApiLimits | None = None, genesis: Genesis | None = None
+) -> AsyncIterator[RealNode]:
     """Run a validator of a new chain in a folder, and serve it."""
-    genesis = make_genesis()
+    genesis = genesis or make_genesis()
     home = Home(folder)
     make_signer(home, genesis.chain_id, seed_of(VALIDATOR))
     with open_node(
