@@ -16,7 +16,7 @@ from tests.support.machine import ContractMachine
 from tests.support.market import PEOPLE, QUARTER_S
 from tests.support.metering import quarter
 from tests.support.people import account_of
-from tests.support.settlement import SettlementWorld
+from tests.support.settlement import BASE_LOAD_WH, SettlementWorld
 
 QUICK = replace(RULES, provisional_s=300, final_s=599)
 FUNDS = {
@@ -51,6 +51,7 @@ class SettlementMachine(ContractMachine):
         self.world = SettlementWorld(rules=rules, metering=QUICK, funds=FUNDS)
         self.number = 1
         self.versions: dict[tuple[str, int], int] = {}
+        self.silent: dict[str, int] = {}
         self.book = SettlementBook(
             accounts={one.name: one.accounts for one in PEOPLE},
             retailer="retailer",
@@ -110,6 +111,8 @@ class SettlementMachine(ContractMachine):
     @rule(who=st.sampled_from(METERED), back=st.integers(1, 3), energy=ENERGY)
     def correct(self, who: str, back: int, energy: tuple[int, int]) -> None:
         number = max(1, self.number - back)
+        if number >= self.silent.get(who, self.number):
+            return
         version = self.versions.get((who, number), 1) + 1
         meter = self.world.participant(who)
         # A correction's sequence is newer than that of any correction before.
@@ -121,6 +124,11 @@ class SettlementMachine(ContractMachine):
         before = self.book.done[number].units[who]
         if (who, number) in self.book.pending or (before.import_wh, before.export_wh) != energy:
             self.book.pending[who, number] = energy
+
+    @rule(who=st.sampled_from(METERED))
+    def fall_silent(self, who: str) -> None:
+        """Let a meter send nothing any more: from now on its base load counts."""
+        self.silent.setdefault(who, self.number)
 
     @rule(
         rounds=st.lists(
@@ -148,7 +156,8 @@ class SettlementMachine(ContractMachine):
     def next_quarter(self, energies: dict[str, tuple[int, int]]) -> None:
         """Deliver a quarter and settle it, in the world and in the book."""
         world, number = self.world, self.number
-        world.deliver(number, energies)
+        read = {who: None if who in self.silent else energies[who] for who in METERED}
+        world.deliver(number, read)
         world.advance(quarter(number + 1) + QUICK.final_s - 1)
         self.look()
         units = {}
@@ -157,7 +166,8 @@ class SettlementMachine(ContractMachine):
                 ZONE, world.participant(one.name), quarter(number)
             )
             assert position.open_bid_wh == position.open_ask_wh == 0
-            units[one.name] = UnitEnergy(*energies.get(one.name, (0, 0)), *position[2:])
+            energy = read.get(one.name, (0, 0)) or (BASE_LOAD_WH, 0)
+            units[one.name] = UnitEnergy(*energy, *position[2:])
         trades = list(world.read.auction.prices(ZONE, quarter(number)))
         self.book.settle(number, units, trades)
         world.settle(number)
