@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from chain.execution.executor import UNLIMITED
-from chain.trie.versions import VersionReleasedError
 from contracts.kernel import Host
 from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.state import Reader, State
@@ -19,44 +18,60 @@ from contracts.registry import Registry
 from node.backend import Published
 
 CACHED_KEYS_MAX: Final = 200_000
-PIN_ATTEMPTS_MAX: Final = 100
+
+
+class _Held:
+    """A version whose trie nodes are kept: one hold for being the newest, one a reader."""
+
+    __slots__ = ("holds", "published")
+
+    def __init__(self, published: Published) -> None:
+        self.published = published
+        self.holds = 1
+        published.trie.pin(published.tip.version)
 
 
 class Publisher:
-    """Holds the newest published version; one thread sets it, any thread reads it."""
+    """Holds the newest published version; one thread sets it, any thread reads it.
+
+    The trie lets a version go when the next block is committed, a while before that is published.
+    So the newest is pinned here from the start, and readers share that pin: none is ever refused.
+    """
 
     def __init__(self, first: Published) -> None:
         """Publish the version that the node starts with."""
         self._lock = threading.Lock()
-        self._newest = first
+        self._newest = _Held(first)
 
     @property
     def newest(self) -> Published:
         """Return the newest version, without a pin: for its tip and state, not for proofs."""
         with self._lock:
-            return self._newest
+            return self._newest.published
 
     def publish(self, version: Published) -> None:
-        """Make this the newest version."""
+        """Make the trie's present version the newest."""
+        held = _Held(version)
         with self._lock:
-            self._newest = version
+            before, self._newest = self._newest, held
+        self._leave(before)
 
     @contextmanager
     def pinned(self) -> Iterator[Published]:
         """Keep the newest version's trie nodes for the length of a `with` block."""
-        for _ in range(PIN_ATTEMPTS_MAX):
-            newest = self.newest
-            try:
-                newest.trie.pin(newest.tip.version)
-            except VersionReleasedError:
-                continue  # a block was committed between the two steps; there is a newer one
-            try:
-                yield newest
-            finally:
-                newest.trie.unpin(newest.tip.version)
-            return
-        msg = f"no published version could be pinned in {PIN_ATTEMPTS_MAX} attempts"
-        raise RuntimeError(msg)
+        with self._lock:
+            held = self._newest
+            held.holds += 1
+        try:
+            yield held.published
+        finally:
+            self._leave(held)
+
+    def _leave(self, held: _Held) -> None:
+        with self._lock:
+            held.holds -= 1
+            if held.holds == 0:
+                held.published.trie.unpin(held.published.tip.version)
 
 
 class CachedReader:
