@@ -86,11 +86,12 @@ class EventHub:
         while True:
             # The node's blocks come from a generator, which must not outlive this task.
             source = cast("AsyncGenerator[StoredBlock, None]", self._backend.blocks())
-            async with aclosing(source) as blocks:
-                # What was committed while nobody listened is in the archive.
-                self._advance(await trio.to_thread.run_sync(self._blocks.tip_height))
+            async with aclosing(source) as blocks, trio.open_nursery() as nursery:
+                # It begins once the source listens, which that does before its first wait.
+                nursery.start_soon(self._catch_up)
                 async for block in blocks:
                     self._keep(block)
+                nursery.cancel_scope.cancel()
             log.warning("event_hub_cut_off", height=self._tip)
             await trio.sleep(RESUBSCRIBE_AFTER_S)
 
@@ -131,6 +132,10 @@ class EventHub:
             _notification(number, part, start.height, cursor)
             for part, cursor in zip(parts, after, strict=False)
         ]
+
+    async def _catch_up(self) -> None:
+        """Move on to what was committed while nobody listened: it is in the archive."""
+        self._advance(await trio.to_thread.run_sync(self._blocks.tip_height))
 
     def _keep(self, block: StoredBlock) -> None:
         height = block.header.height

@@ -10,7 +10,9 @@ import trio.testing
 from trio_websocket import ConnectionClosed
 
 from chain.bech32 import encode_address
+from chain.store import StoredBlock
 from node.api import ApiLimits
+from tests.node.api.backend import ChainBackend
 from tests.node.api.serving import RpcFailure, Served, Socket, serving
 from tests.node.api.test_chain_methods import fill
 from tests.support.people import account_of
@@ -95,6 +97,21 @@ async def test_nothing_is_missed_when_the_node_cuts_the_hub_off() -> None:
         for _ in range(3):
             served.backend.commit()
         assert [(await notified(socket))["height"] for _ in range(3)] == [1, 2, 3]
+
+
+class LateListener(ChainBackend):
+    """A node that commits a block just before somebody begins to listen."""
+
+    async def blocks(self) -> AsyncIterator[StoredBlock]:
+        self.commit()
+        async for block in super().blocks():
+            yield block
+
+
+async def test_a_block_just_before_the_hub_listens_is_not_missed() -> None:
+    async with serving(LateListener()) as served, served.websocket() as socket:
+        await socket.call("events_subscribe", cursor="1.0.0", every_block=True)
+        assert (await notified(socket))["height"] == 1
 
 
 async def test_a_subscription_ends_when_it_is_told_to() -> None:
