@@ -118,7 +118,7 @@ def test_a_day_is_replayed_reported_and_audited_clean(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "No difference" in done.stdout
-    folder = tmp_path / "devnet-data" / "replay-report"
+    folder = tmp_path / "home" / "replay-report"
     audited = json.loads((folder / "audit.json").read_text())
     assert audited["is_clean"] is True
     counts = audited["counts"]
