@@ -19,6 +19,7 @@ from tests.node.damage.program import transfer
 KILLED: Final = -signal.SIGKILL
 ENDED_BY_TIMER: Final = -signal.SIGALRM
 PRECOMMIT: Final = 2
+AFTER_LISTING: Final = frozenset({"answers", "committed", "done"})
 
 
 @dataclass
@@ -34,10 +35,11 @@ class Record:
         """Take in what a run said; asserts every rule. Returns its events."""
         events = [json.loads(line) for line in ended.out.splitlines()]
         assert "left over" not in ended.err, ended.err
-        if any(event["event"] == "opened" for event in events):
-            self.chain = {}
         for event in events:
             match event["event"]:
+                case "opened":
+                    self._note_final(event["height"])
+                    self.chain = {}
                 case "sent":
                     self._note_sent(event)
                 case "found" | "committed":
@@ -46,10 +48,11 @@ class Record:
                     pass
         if self.chain:
             assert list(self.chain) == list(range(len(self.chain))), "heights follow each other"
-            assert len(self.chain) > self.final, f"height {self.final} was final and is lost"
             ids = [one for block in self.chain.values() for one in block]
             assert len(ids) == len(set(ids)), "a transaction stands in two blocks"
-            self.final = len(self.chain) - 1
+            # A run that is killed while it lists the chain it found has listed a part of it.
+            if any(event["event"] in AFTER_LISTING for event in events):
+                self._note_final(len(self.chain) - 1)
         return events
 
     def assert_complete(self, genesis: Genesis, transactions: int) -> None:
@@ -63,6 +66,10 @@ class Record:
         assert self.sent.setdefault(place, said) == said, f"two messages were signed for {place}"
         if place[-1] == PRECOMMIT and event["block"] is not None:
             self._decide(place[0], event["block"])
+
+    def _note_final(self, height: int) -> None:
+        assert height >= self.final, f"height {self.final} was final and is lost"
+        self.final = height
 
     def _note_block(self, event: dict[str, Any]) -> None:
         self._decide(event["height"], event["id"])
