@@ -38,7 +38,6 @@ class Record:
         for event in events:
             match event["event"]:
                 case "opened":
-                    self._note_final(event["height"])
                     self.chain = {}
                 case "sent":
                     self._note_sent(event)
@@ -52,7 +51,8 @@ class Record:
             assert len(ids) == len(set(ids)), "a transaction stands in two blocks"
             # A run that is killed while it lists the chain it found has listed a part of it.
             if any(event["event"] in AFTER_LISTING for event in events):
-                self._note_final(len(self.chain) - 1)
+                assert len(self.chain) > self.final, f"height {self.final} was final and is lost"
+                self.final = len(self.chain) - 1
         return events
 
     def assert_complete(self, genesis: Genesis, transactions: int) -> None:
@@ -66,10 +66,6 @@ class Record:
         assert self.sent.setdefault(place, said) == said, f"two messages were signed for {place}"
         if place[-1] == PRECOMMIT and event["block"] is not None:
             self._decide(place[0], event["block"])
-
-    def _note_final(self, height: int) -> None:
-        assert height >= self.final, f"height {self.final} was final and is lost"
-        self.final = height
 
     def _note_block(self, event: dict[str, Any]) -> None:
         self._decide(event["height"], event["id"])
