@@ -4,7 +4,7 @@ The execution thread owns the ledger; everybody else reads a `Published`: an imm
 committed height, whose trie version stays pinned while it is in use.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -76,8 +76,3 @@ class Backend(Protocol):
 
     def blocks(self) -> AsyncIterator[StoredBlock]:
         """Yield each block as it is committed, from now on; a slow reader is cut off."""
-
-
-def transactions_of(block: StoredBlock) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (id, raw bytes) of a block's transactions in order."""
-    return zip(block.transaction_ids, block.body.transactions, strict=True)

@@ -88,13 +88,6 @@ def bit_of(key: bytes, position: int) -> int:
     return key[position >> 3] & (0x80 >> (position & 7))
 
 
-def pivot_at(key: bytes, position: int) -> bytes:
-    """Give the smallest key that agrees with `key` before `position` and has a 1 there."""
-    mask = 0x80 >> (position & 7)
-    last = (key[position >> 3] | mask) & (0x100 - mask)
-    return key[: position >> 3] + last.to_bytes()
-
-
 def check_key(key: bytes) -> None:
     """Raise `TrieMisuseError` unless `key` may stand in the trie."""
     if not 1 <= len(key) <= KEY_BYTES_MAX:

@@ -66,10 +66,6 @@ class Told:
         """Say whether a quarter is settled."""
         return start_s in self._settled
 
-    def price_per_wh(self, start_s: int) -> int | None:
-        """Return the clearing price of a cleared quarter, None without trade."""
-        return self._prices[start_s]
-
     def prices_per_wh(self, start_s: int, quarters: int) -> list[int | None]:
         """Return the clearing prices of so many quarters from a start on."""
         return [self._prices[start_s + n * QUARTER_S] for n in range(quarters)]

@@ -187,11 +187,6 @@ class UnitPosition(Record):
     margin_uthb: Uthb
 
 
-def quarters_of(start_s: int, quarters: int) -> range:
-    """Return the delivery starts of the quarters that a product covers."""
-    return range(start_s, start_s + quarters * QUARTER_S, QUARTER_S)
-
-
 def day_of(time_s: int) -> int:
     """Return the UTC day, counted from the epoch."""
     return floor_div(time_s, DAY_S)

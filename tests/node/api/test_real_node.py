@@ -11,9 +11,9 @@ from chain.block import TRANSACTION_BYTES_MAX
 from chain.crypto import sign
 from chain.transaction import Call, SignedTransaction, decode_transaction
 from contracts.kernel import Value, codec
-from contracts.money.accounts import Accounts
-from contracts.money.credit import FEE_POOL, Account, Credit
-from tests.node.api.real_node import VALIDATOR, RealNode, real_node
+from contracts.money.credit import Credit
+from tests.node.api.real_node import RealNode, real_node
+from tests.node.api.refused import account_from, refused
 from tests.node.api.serving import RpcFailure
 from tests.support.genesis import FUNDS_UTHB
 from tests.support.people import account_of, key_of, seed_of
@@ -163,39 +163,7 @@ async def test_what_a_contract_refuses_costs_the_stated_fee_and_nothing_else(
         await node.final(await node.submit([node.signed(mandate, sender="carol")]))
         # A block after it shares out the fee, so that only our own fees move below.
         await node.final(await node.submit([node.signed(transfer(1), sender="dave")]))
-        before = await node.state()
-        raws = [node.signed(call, nonce=nonce) for nonce, (_, call) in enumerate(REJECTED)]
-        simulated = (await node.client.call("tx_simulate", transaction=raws[0].hex()))["receipt"]
-        ids = await node.submit(raws)
-        await node.final(ids)
-        fees = 0
-        for (name, call), id_ in zip(REJECTED, ids, strict=True):
-            receipt, shown = await node.receipt(id_)
-            (result,) = shown["results"]
-            assert (call, result["outcome"]) == (call, "rejected")
-            assert (call, result["refusal"]["name"]) == (call, name)
-            assert result["refusal"]["message"]
-            assert result["refusal"]["hint"], name
-            fees += receipt.fee_uthb
-        _, first = await node.receipt(ids[0])
-        assert first["fee_uthb"] == simulated["fee_uthb"]
-        await only_fees_moved(node, before, len(ids), fees)
-
-
-async def only_fees_moved(
-    node: RealNode, before: dict[bytes, bytes], count: int, fees_uthb: int
-) -> None:
-    """Check that alice's nonce and credit, and what fees go to, are all that changed."""
-    after = await node.state()
-    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    mine = {Accounts.nonces.raw_key(ALICE), Credit.accounts.raw_key(ALICE)}
-    takers = {Credit.accounts.raw_key(account_of(VALIDATOR)), Credit.accounts.raw_key(FEE_POOL)}
-    assert mine <= changed <= mine | takers
-    old = account_from(before[Credit.accounts.raw_key(ALICE)])
-    new = account_from(after[Credit.accounts.raw_key(ALICE)])
-    assert (old.free - new.free, new.history_count) == (fees_uthb, old.history_count)
-    nonce = (await node.client.call("account_get", address=ALICE.hex()))["nonce"]
-    assert nonce == count
+        await refused(node, REJECTED)
 
 
 async def share_key_of_carol(node: RealNode) -> None:
@@ -210,10 +178,3 @@ async def balance(node: RealNode, name: str) -> int:
     data = await node.value(Credit.accounts.raw_key(account_of(name)))
     assert data is not None
     return account_from(data).free
-
-
-def account_from(data: bytes) -> Account:
-    """Read an account as the table packs it."""
-    account = Account.shape.unpack(data)
-    assert isinstance(account, Account)
-    return account

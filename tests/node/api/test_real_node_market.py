@@ -12,11 +12,9 @@ from contracts.grid.metering_words import Final, ReadingConflict
 from contracts.grid.reading import Quality, SignedReading
 from contracts.kernel import Value
 from contracts.kernel.types import QUARTER_S
-from contracts.money.accounts import Accounts
-from contracts.money.credit import FEE_POOL, Credit
 from contracts.trading.markets import GenesisMarket
-from tests.node.api.real_node import VALIDATOR, RealNode, real_node
-from tests.node.api.test_real_node import account_from
+from tests.node.api.real_node import RealNode, real_node
+from tests.node.api.refused import only_fees_moved, refused
 from tests.support.genesis import DRIVER, FUNDS_UTHB, START_S, make_genesis
 from tests.support.grid import GATEWAY, RULES, TERMS, ZONE, meter_name
 from tests.support.market import FIRST_S, MARKET, SOLAR, terms
@@ -133,23 +131,7 @@ async def test_bad_orders_are_named_and_cost_the_stated_fee_and_nothing_else(
     tmp_path: Path,
 ) -> None:
     async with market_node(tmp_path) as node:
-        before = await node.state()
-        raws = [node.signed(call, nonce=1 + nonce) for nonce, (_, call) in enumerate(REJECTED)]
-        stated = (await node.client.call("tx_simulate", transaction=raws[0].hex()))["receipt"]
-        ids = await node.submit(raws)
-        await node.final(ids)
-        fees = 0
-        for (name, call), id_ in zip(REJECTED, ids, strict=True):
-            receipt, shown = await node.receipt(id_)
-            (result,) = shown["results"]
-            assert (call, result["outcome"]) == (call, "rejected")
-            assert (call, result["refusal"]["name"]) == (call, name)
-            assert result["refusal"]["message"]
-            assert result["refusal"]["hint"]
-            fees += receipt.fee_uthb
-        _, first = await node.receipt(ids[0])
-        assert first["fee_uthb"] == stated["fee_uthb"]
-        await only_fees_moved(node, before, "alice", fees)
+        await refused(node, REJECTED, nonce=1)
 
 
 async def test_bad_readings_are_named_one_by_one_and_change_nothing(tmp_path: Path) -> None:
@@ -168,16 +150,3 @@ async def test_bad_readings_are_named_one_by_one_and_change_nothing(tmp_path: Pa
         named = {one["code"]: (one["name"], one["hint"]) for one in metering["rejects"]}
         assert [named[code][0] for code in codes] == ["ReadingConflict", "Final"]
         assert all(named[code][1] for code in codes)
-
-
-async def only_fees_moved(
-    node: RealNode, before: dict[bytes, bytes], sender: str, fees_uthb: int
-) -> None:
-    """Check that the sender's nonce and credit, and what fees go to, are all that changed."""
-    after, address = await node.state(), account_of(sender)
-    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    mine = {Accounts.nonces.raw_key(address), Credit.accounts.raw_key(address)}
-    takers = {Credit.accounts.raw_key(account_of(VALIDATOR)), Credit.accounts.raw_key(FEE_POOL)}
-    assert mine <= changed <= mine | takers
-    old, new = (account_from(state[Credit.accounts.raw_key(address)]) for state in (before, after))
-    assert replace(new, free=new.free + fees_uthb) == old
