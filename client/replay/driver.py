@@ -24,6 +24,7 @@ from chain.bech32 import encode_address
 from chain.transaction import Call, SignedTransaction
 from client.devnet_keys import Identity
 from client.events import FollowError, follow
+from client.genesis_rules import METERING
 from client.replay.agents import FEED_IN_PER_WH, RETAIL_PER_WH, PlannedOrder
 from client.replay.neighbourhood import Neighbourhood
 from client.replay.setup import (
@@ -31,7 +32,6 @@ from client.replay.setup import (
     GATE_LEAD_S,
     GATEWAY,
     MARKET,
-    METERING,
     RETAILER,
     RETAILER_NUMBER,
     ZONE,

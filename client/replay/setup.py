@@ -17,6 +17,13 @@ from typing import Final
 
 from chain.genesis import Genesis
 from client.devnet_keys import VALIDATOR, Identity
+from client.genesis_rules import (
+    METERING,
+    UTHB_PER_THB,
+    chain_parameters,
+    nrg_section,
+    settlement_rules,
+)
 from client.replay.agents import FEED_IN_PER_WH, RETAIL_PER_WH, TICK
 from client.replay.week import (
     QUARTER_S,
@@ -27,7 +34,7 @@ from client.replay.week import (
     load_week,
 )
 from contracts.governance.authorities import Authority, GenesisAuthority
-from contracts.governance.parameters import ChainParameters, Timing
+from contracts.governance.parameters import Timing
 from contracts.grid.model import (
     ROLES_ALL,
     Compliance,
@@ -42,14 +49,10 @@ from contracts.grid.model import (
     Standing,
     ZoneTerms,
 )
-from contracts.grid.reading import MeteringRules
 from contracts.kernel import Value
 from contracts.kernel.clock import ClockMode
-from contracts.kernel.meter import WeightTable
 from contracts.money.credit import Allocation
-from contracts.money.nrg import POOLS, TOTAL_UNRG, NrgAllocation, PoolAllocation
 from contracts.trading.markets import GenesisMarket
-from contracts.trading.settlement_model import SettlementRules
 from contracts.trading.terms import Mechanism, Terms
 
 NAME: Final = "gridtokenx-devnet"
@@ -73,31 +76,19 @@ OFFICES: Final = (
 )  # fmt: skip
 VISITORS: Final = 10
 
-UTHB_PER_THB: Final = 1_000_000
 HOUSEHOLD_UTHB: Final = 5_000 * UTHB_PER_THB
 OFFICE_UTHB: Final = 100_000 * UTHB_PER_THB
 VISITOR_UTHB: Final = 10_000 * UTHB_PER_THB
-POOL_UNRG: Final = 200_000_000 * 1_000_000
 CONNECTION_W: Final = 30_000
 BASE_LOAD_WH: Final = 50
 LICENCE: Final = Compliance(Standing.COMPLIANT, "devnet", 4_102_444_800)
 
 GATE_LEAD_S: Final = 300
 OPEN_AHEAD_S: Final = 86_400
-METERING: Final = MeteringRules(
-    provisional_s=900,
-    final_s=7_200,
-    correction_s=30 * 86_400,
-    window_days=40,
-    capacity_margin_ppm=20_000,
-)
-SETTLEMENT: Final = SettlementRules(
-    freeze_ahead_s=86_400,
-    clearing_wh=1_000,
-    clearing_ppm=50_000,
-    arrears_limit_uthb=100 * UTHB_PER_THB,
-    grid_minimum_uthb=10_000 * UTHB_PER_THB,
-    slice_units=512,
+VALIDITY_BLOCKS_MAX: Final = 100_000
+BLOCK_INTERVAL_MS: Final = 10
+SETTLEMENT: Final = settlement_rules(
+    arrears_limit_uthb=100 * UTHB_PER_THB, grid_minimum_uthb=10_000 * UTHB_PER_THB
 )
 
 
@@ -169,18 +160,16 @@ def clock_start_s(week: Week) -> int:
 def make_genesis(week: Week) -> Genesis:
     """Return the genesis of a devnet on which this week can be replayed."""
     start_s, members = clock_start_s(week), members_of(week)
-    held = len(POOLS) * POOL_UNRG
+    timing = Timing(block_interval_min_ms=BLOCK_INTERVAL_MS)
+    chain = chain_parameters(timing, validity_blocks_max=VALIDITY_BLOCKS_MAX)
     validator = Identity(VALIDATOR)
     seat = GenesisAuthority(validator.account, Authority(VALIDATOR, validator.public_key))
     sections: dict[str, dict[str, Value]] = {
         "clock": {"mode": int(ClockMode.DRIVEN), "driver": DRIVER.account, "start_s": start_s},
-        "parameters": {"chain": _parameters().to_wire()},
+        "parameters": {"chain": chain.to_wire()},
         "authorities": {"authorities": [seat.to_wire()]},
         "credit": {"allocations": [one.to_wire() for one in _credit(members)]},
-        "nrg": {
-            "allocations": [NrgAllocation(validator.account, TOTAL_UNRG - held).to_wire()],
-            "pools": [PoolAllocation(name, POOL_UNRG).to_wire() for name in POOLS],
-        },
+        "nrg": nrg_section(validator.account),
         "registrars": {"registrars": [GenesisRegistrar(REGISTRAR.account, ROLES_ALL).to_wire()]},
         "registry": {
             "zones": [GenesisZone(ZONE, _zone(), RETAILER_NUMBER).to_wire()],
@@ -197,24 +186,6 @@ def make_genesis(week: Week) -> Genesis:
         "settlement": {"rules": SETTLEMENT.to_wire(), "first_quarter_s": week.start_s},
     }
     return Genesis(NAME, start_s * 1_000, devnet=True, sections=sections)
-
-
-def _parameters() -> ChainParameters:
-    return ChainParameters(
-        execution_version=1,
-        block_bytes_max=4 * 2**20,
-        block_transactions_max=20_000,
-        block_weight_max=20_000_000,
-        unit_weight_max=20_000_000,
-        fee_base_uthb=1_000,
-        fee_per_weight_uthb=1,
-        nonce_gap_max=64,
-        validity_blocks_max=100_000,
-        activation_delay_blocks=20,
-        evidence_age_max_ms=86_400_000,
-        weights=WeightTable(),
-        timing=Timing(block_interval_min_ms=10),
-    )
 
 
 def _terms() -> Terms:

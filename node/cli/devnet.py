@@ -19,10 +19,11 @@ from chain.store import MemoryState
 from chain.validators import Validator
 from client.devnet_keys import VALIDATOR, Identity
 from client.files import write_whole
+from client.genesis_rules import UTHB_PER_THB
 from contracts.governance.parameters import Timing
 from node.chain_node import make_signer, wall_clock_ms
 from node.cli.common import DEFAULTS, Common
-from node.cli.new_genesis import UTHB_PER_THB, Founder, new_genesis
+from node.cli.new_genesis import Founder, new_genesis
 from node.cli.node import (
     OVERRIDES,
     PUBLIC_MODE,

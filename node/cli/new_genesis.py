@@ -9,34 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from chain.genesis import Genesis
+from client.genesis_rules import METERING, chain_parameters, nrg_section, settlement_rules
 from contracts.governance.authorities import Authority, GenesisAuthority
-from contracts.governance.parameters import ChainParameters, Timing
+from contracts.governance.parameters import Timing
 from contracts.grid.model import ROLES_ALL, GenesisRegistrar
-from contracts.grid.reading import MeteringRules
 from contracts.kernel import Value
 from contracts.kernel.clock import ClockMode
-from contracts.kernel.meter import WeightTable
 from contracts.money.credit import Allocation
-from contracts.money.nrg import POOLS, TOTAL_UNRG, NrgAllocation, PoolAllocation
-from contracts.trading.settlement_model import SettlementRules
 
-UTHB_PER_THB: Final = 1_000_000
-POOL_UNRG: Final = 200_000_000 * 1_000_000
-METERING: Final = MeteringRules(
-    provisional_s=900,
-    final_s=7_200,
-    correction_s=30 * 86_400,
-    window_days=40,
-    capacity_margin_ppm=20_000,
-)
-SETTLEMENT: Final = SettlementRules(
-    freeze_ahead_s=86_400,
-    clearing_wh=1_000,
-    clearing_ppm=50_000,
-    arrears_limit_uthb=0,
-    grid_minimum_uthb=0,
-    slice_units=512,
-)
+VALIDITY_BLOCKS_MAX: Final = 10_000
+SETTLEMENT: Final = settlement_rules(arrears_limit_uthb=0, grid_minimum_uthb=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +42,13 @@ def new_genesis(
     """Return the genesis of a chain; `funded` are accounts with their µTHB."""
     seat = GenesisAuthority(founder.account, Authority(founder.name, founder.consensus_key))
     registrar = GenesisRegistrar(founder.account, ROLES_ALL)
-    left = NrgAllocation(founder.account, TOTAL_UNRG - len(POOLS) * POOL_UNRG)
+    chain = chain_parameters(timing, validity_blocks_max=VALIDITY_BLOCKS_MAX)
     sections: dict[str, dict[str, Value]] = {
         "clock": {"mode": int(ClockMode.HEADER), "driver": None, "start_s": 0},
-        "parameters": {"chain": _parameters(timing).to_wire()},
+        "parameters": {"chain": chain.to_wire()},
         "authorities": {"authorities": [seat.to_wire()]},
         "credit": {"allocations": [Allocation(*one).to_wire() for one in funded]},
-        "nrg": {
-            "allocations": [left.to_wire()],
-            "pools": [PoolAllocation(pool, POOL_UNRG).to_wire() for pool in POOLS],
-        },
+        "nrg": nrg_section(founder.account),
         "registrars": {"registrars": [registrar.to_wire()]},
         "registry": {"zones": [], "participants": []},
         "devices": {"meters": [], "gateways": []},
@@ -80,21 +59,3 @@ def new_genesis(
         "settlement": {"rules": SETTLEMENT.to_wire(), "first_quarter_s": None},
     }
     return Genesis(name, time_ms, devnet=devnet, sections=sections)
-
-
-def _parameters(timing: Timing) -> ChainParameters:
-    return ChainParameters(
-        execution_version=1,
-        block_bytes_max=4 * 2**20,
-        block_transactions_max=20_000,
-        block_weight_max=20_000_000,
-        unit_weight_max=20_000_000,
-        fee_base_uthb=1_000,
-        fee_per_weight_uthb=1,
-        nonce_gap_max=64,
-        validity_blocks_max=10_000,
-        activation_delay_blocks=20,
-        evidence_age_max_ms=86_400_000,
-        weights=WeightTable(),
-        timing=timing,
-    )

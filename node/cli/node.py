@@ -9,11 +9,12 @@ from nacl.utils import random as random_bytes
 from chain.bech32 import encode_address
 from chain.crypto import SEED_BYTES, public_key_of
 from client.files import write_whole
+from client.genesis_rules import UTHB_PER_THB
 from client.keystore import Keystore
 from contracts.governance.parameters import Timing
 from node.chain_node import make_signer, wall_clock_ms
 from node.cli.common import DEFAULTS, Common
-from node.cli.new_genesis import UTHB_PER_THB, Founder, new_genesis
+from node.cli.new_genesis import Founder, new_genesis
 from node.cli.output import answer, facts
 from node.cli.secrets import PassphraseFile, passphrase
 from node.config import Config, LogFormat, LogLevel

@@ -1,0 +1,44 @@
+"""The chain of a replay: the genesis in the repository is the one that the data makes."""
+
+from chain.genesis import Genesis
+from client.replay.setup import (
+    GENERATION_METERS,
+    WEEK_FOLDER,
+    make_genesis,
+    members_of,
+    visitors,
+)
+from client.replay.week import load_week
+from tests.tidy.project import ROOT
+
+WEEK = load_week(WEEK_FOLDER)
+
+
+def test_the_genesis_of_the_devnet_is_made_from_the_data() -> None:
+    text = (ROOT / "genesis.json").read_text()
+    assert text == make_genesis(WEEK).to_json(), "make it: python -m client.replay.setup"
+    assert Genesis.from_json(text).chain_id == make_genesis(WEEK).chain_id
+
+
+def test_ninety_three_households_and_eleven_generators_have_meters() -> None:
+    genesis = make_genesis(WEEK)
+    meters = genesis.sections["devices"]["meters"]
+    assert isinstance(meters, list)
+    numbers = [one[1] for one in meters if isinstance(one, list)]
+    assert len([n for n in numbers if isinstance(n, int) and n < GENERATION_METERS]) == 93
+    assert len(numbers) == 104
+    assert len(visitors()) == 10
+
+
+def test_a_connection_takes_thirty_kilowatts_and_what_the_battery_takes() -> None:
+    for member in members_of(WEEK):
+        battery = member.household.battery
+        more_w = 0 if battery is None else battery.power_w
+        solar_w = 4 * max(member.household.solar_wh or (0,))
+        assert member.import_limit_w == 30_000 + more_w
+        assert member.export_limit_w == solar_w + more_w
+
+
+def test_another_span_of_the_data_is_another_chain() -> None:
+    days = {make_genesis(WEEK.days(day, 1)).chain_id for day in range(7)}
+    assert len(days | {make_genesis(WEEK).chain_id}) == 8
