@@ -31,7 +31,8 @@ class RpcError(Exception):
         self.message = str(said.get("message", "the node gave no reason"))
         self.name = str(told.get("name", "Unknown"))
         self.code: int | None = told.get("code")
-        self.values: dict[str, Json] = told.get("values") or {}
+        values = told.get("values")
+        self.values: dict[str, Json] = values if isinstance(values, dict) else {}
         self.hint = str(told.get("hint") or "")
         super().__init__(self.message)
 
