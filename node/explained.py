@@ -62,8 +62,7 @@ def failure_of(error: BaseException) -> Failure | None:
         return Failure(ExitCode.CONFIG, f"rpc.host: {error.strerror}", "use an address or a name")
     if isinstance(error, OSError):
         code = _CODE_OF_ERRNO.get(error.errno or 0, ExitCode.STORAGE)
-        help_ = "choose another rpc.port, or 0 for a free one" if code is ExitCode.IN_USE else None
-        return Failure(code, str(error), help_, name="OSError")
+        return Failure(code, str(error), _HELP_OF_ERRNO.get(error.errno or 0), name="OSError")
     return None
 
 
@@ -83,6 +82,16 @@ _CODES: Final = (
     (DivergedError, ExitCode.STORAGE),
     (SignerError, ExitCode.SIGNER),
     (WorkersBrokenError, ExitCode.BUG),
+)
+_ROOM: Final = "make room on the disk, or raise the limit of this user, then start again"
+_HELP_OF_ERRNO: Final = MappingProxyType(
+    {
+        errno.EADDRINUSE: "choose another rpc.port, or 0 for a free one",
+        errno.ENOSPC: _ROOM,
+        errno.EDQUOT: _ROOM,
+        errno.EFBIG: _ROOM,
+        errno.EROFS: "the folder is on a disk that is mounted for reading only",
+    }
 )
 _CODE_OF_ERRNO: Final = MappingProxyType(
     {
