@@ -51,10 +51,10 @@ def send(url: str, lanes: list[Lane]) -> Sent:
     process = context.Process(target=_send, args=(url, lanes, sender))
     process.start()
     sender.close()
-    try:
-        answer = receiver.recv()
-    finally:
-        process.join()
+    while not receiver.poll(POLL_S) and process.is_alive():
+        continue
+    answer = receiver.recv() if receiver.poll() else "the load generator ended without an answer"
+    process.join()
     if not isinstance(answer, Sent):
         raise RefusedError(answer)
     return answer
