@@ -18,8 +18,8 @@ CHUNK_SHIFT: Final = 6  # values are charged by started chunks of 64 bytes
 class WeightTable(Record):
     """The price list of execution."""
 
-    transaction: Weight = 300
-    """Decoding, admission and the receipt of one transaction."""
+    transaction: Weight = 700
+    """One transaction: decoding, waiting, admission, nonce, fee, receipt and histories."""
     byte: Weight = 1
     """One byte of a transaction."""
     signature: Weight = 300

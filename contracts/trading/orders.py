@@ -59,8 +59,8 @@ from contracts.trading.units import UnitDay
 T = TypeVar("T")
 
 LIST_MAX: Final = 512
-# What judging an item of a list costs besides its reads and writes, in turns of a loop.
-ITEM_STEPS: Final = 16
+# What judging an order costs besides its reads and writes, in turns of a loop.
+ITEM_STEPS: Final = 40
 # What closing an order costs besides its reads and writes.
 CLOSING_STEPS: Final = 40
 SHOWN_MAX: Final = 1_024
@@ -304,6 +304,7 @@ class Orders(Contract, name="orders", number=0x31, lane=Lane.MARKET, vocabulary=
     # ── Below ──
 
     def _submit_one(self, ctx: Context, item: OrderItem) -> bytes:
+        self.charge_steps(ITEM_STEPS)
         owner, desk = owner_of(ctx, self._directory, self._debts), self._desk(ctx)
         id_ = self._place(ctx, desk, owner, item, 0)
         desk.close()

@@ -329,7 +329,7 @@ def test_what_was_removed_leaves_a_hole_like_any_other() -> None:
 
 def test_new_parameters_and_an_older_tip_are_applied_to_all_that_waits() -> None:
     mempool = pool()
-    cheap, dear = made("alice", 0, 2_000), made("bob", 0, 100_000)
+    cheap, dear = made("alice", 0, 3_000), made("bob", 0, 100_000)
     mempool.add(cheap)
     mempool.add(dear)
     assert mempool.update(rich(), parameters(), 8, []) == []

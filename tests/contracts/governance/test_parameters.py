@@ -70,7 +70,7 @@ def test_values_out_of_range_are_refused_by_name(name: str, value: int | Record)
 
 def small(**weights: int) -> ChainParameters:
     """Return parameters on the edge of what a chain could live with."""
-    least = 300 + 300 + 100 + 256
+    least = 700 + 300 + 100 + 256
     return parameters(
         block_weight_max=4 * least, unit_weight_max=least, weights=WeightTable(**weights)
     )
@@ -79,7 +79,7 @@ def small(**weights: int) -> ChainParameters:
 @pytest.mark.parametrize(
     ("chain", "message"),
     [
-        (small(call=101), "block_weight_max: a quarter of it must hold a small transaction of 957"),
+        (small(call=101), "block_weight_max: a quarter of it must hold a .* of 1357"),
         (small(byte=2), "block_weight_max: a quarter"),
         (parameters(unit_weight_max=999_999), "unit_weight_max: due work needs at least 1000000"),
         (

@@ -41,7 +41,7 @@ def test_clearing_happens_by_itself_at_the_gate(world: MarketWorld) -> None:
 
 
 def test_time_does_not_move_on_before_all_is_allocated() -> None:
-    world = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=12_000)
+    world = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=14_000)
     small_book(world)
     gate_s = world.start_s(0) - 300
     world.advance(gate_s - 1)
@@ -145,7 +145,7 @@ def test_slices_of_any_size_give_the_same(slice_orders: int) -> None:
 
 
 def test_between_slices_every_invariant_holds() -> None:
-    world = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=12_000)
+    world = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=14_000)
     small_book(world)
     world.advance(world.start_s(0) - 301)
     world.call(DRIVER, "clock", "advance", world.start_s(0) - 300)
@@ -165,7 +165,7 @@ def test_between_slices_every_invariant_holds() -> None:
 
 def test_what_happens_between_slices_changes_no_fill() -> None:
     quiet = MarketWorld(market=terms(slice_orders_max=1))
-    busy = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=12_000)
+    busy = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=14_000)
     for world in (quiet, busy):
         small_book(world)
     quiet.pass_gate()

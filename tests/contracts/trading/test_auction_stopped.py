@@ -50,7 +50,7 @@ def test_a_cancelled_product_refunds_everyone(world: MarketWorld) -> None:
 
 
 def test_a_refund_goes_in_slices_too() -> None:
-    world = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=12_000)
+    world = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=14_000)
     small_book(world)
     order = world.bid("carol", 10, 4_000, product=1)
     world.call(MARKET_OPERATOR, "auction", "cancel_product", MARKET, world.start_s(0))
@@ -164,7 +164,7 @@ def test_the_orders_of_the_suspended_are_refunded_before_the_clearing(slice_orde
 
 
 def test_a_suspension_after_the_gate_stops_nothing() -> None:
-    world = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=12_000)
+    world = MarketWorld(market=terms(slice_orders_max=1), block_weight_max=14_000)
     small_book(world)
     world.advance(world.start_s(0) - 301)
     world.call(DRIVER, "clock", "advance", world.start_s(0) - 300)
