@@ -3,8 +3,10 @@
 The log lies in the data folder, the last-signed file outside of it, so that a data folder put back
 from a backup cannot make the validator sign twice. Both are made together with the key and begin
 with the same synced record. What may be signed is decided by `chain.consensus.guard`; this file
-only moves bytes, in the order log, file, send. After a failed write nobody knows what is on disk:
-the signer signs nothing more, and the node stops. (PROTOCOL §5.)
+only moves bytes, in the order log, file, send. Both stay open: the log is appended to, the file is
+written in place, in two slots by turns (`chain.consensus.slots`). Wherever a file is made, also for
+the first statement of its key, it replaces the old one as a whole. After a failed write nobody
+knows what is on disk: the signer signs nothing more, and the node stops. (PROTOCOL §5.)
 """
 
 import errno
@@ -18,17 +20,26 @@ from typing import Final
 from chain.consensus.guard import Guard, MustNotSign, Restored, recover
 from chain.consensus.log import (
     FRAME_BYTES_MAX,
+    LastSigned,
     LogContents,
     LogRecord,
     MaySignAbove,
     SignerIdentity,
     compacted,
-    file_bytes,
     frame,
     last_signed,
     read_frames,
 )
 from chain.consensus.messages import StatusClaim, claim_message
+from chain.consensus.slots import (
+    FILE_BYTES,
+    MISSING,
+    LastSignedFile,
+    file_bytes,
+    read_file,
+    slot_bytes,
+    slot_start,
+)
 from chain.consensus.statement import Statement
 from chain.crypto import public_key_of, sign
 from client.files import remove_halves, sync_folder, write_whole
@@ -70,16 +81,17 @@ class Signer:
         self._chain_id = chain_id
         self._paths = paths
         self.public_key = public_key_of(seed)
-        self._handle = -1
+        self._log = -1
+        self._file = -1
         with _disk("open the signer's log and last-signed file"):
-            log = read_log(paths.log)
-            self.recovered: Restored | MustNotSign = recover(
-                log, read_log(paths.last_signed), chain_id, self.public_key
-            )
+            log, file = read_log(paths.log), read_last_signed(paths.last_signed)
+            self.recovered: Restored | MustNotSign = recover(log, file, chain_id, self.public_key)
             self._guard = Guard(self.recovered)
             self._identity = _identity(log, chain_id, self.public_key)
+            # None: nothing is signed yet, and the first statement makes the file.
+            self._next_slot = file.next_slot
             if isinstance(self.recovered, Restored):
-                self._put_in_order(log, self.recovered)
+                self._put_in_order(log, file, self.recovered)
 
     @classmethod
     def create(cls, seed: bytes, chain_id: bytes, paths: SignerPaths) -> "Signer":
@@ -88,10 +100,10 @@ class Signer:
             if path.exists():
                 msg = f"{path} exists: this key has signed before; never make it anew"
                 raise SignerError(msg)
-        content = frame(SignerIdentity(chain_id, public_key_of(seed), new=True))
+        identity = SignerIdentity(chain_id, public_key_of(seed), new=True)
         with _disk(f"make {paths.log} and {paths.last_signed}"):
-            write_whole(paths.log, content)
-            write_whole(paths.last_signed, content)
+            write_whole(paths.log, frame(identity))
+            write_whole(paths.last_signed, file_bytes(identity, None))
         return cls(seed, chain_id, paths)
 
     def sign(self, statement: Statement) -> bytes:
@@ -111,6 +123,7 @@ class Signer:
     def persist(self, record: LogRecord) -> None:
         """Append a record, synced, then do what it means for file and guard.
 
+        A statement costs two syncs; the first of a key makes the file, which costs one more.
         Raises `SignerError` if a write fails, after which nothing is signed any more.
         """
         try:
@@ -126,7 +139,7 @@ class Signer:
 
     def compact(self, height: int) -> None:
         """Rewrite a long log without what is settled below `height`; a short one stays."""
-        if self._handle < 0 or self._paths.log.stat().st_size < COMPACT_BYTES:
+        if self._log < 0 or self._paths.log.stat().st_size < COMPACT_BYTES:
             return
         with _disk(f"rewrite {self._paths.log}"):
             log = read_log(self._paths.log)
@@ -138,48 +151,65 @@ class Signer:
                 raise SignerError(msg)
             records = compacted(log.records, height)
             write_whole(self._paths.log, b"".join(frame(one) for one in records))
-            self.close()
-            self._open_log()
+            self._open()
 
     def close(self) -> None:
-        """Close the log."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        """Close log and file."""
+        log, file = self._log, self._file
+        self._log = self._file = -1
+        for handle in (log, file):
+            if handle >= 0:
+                os.close(handle)
 
-    def _put_in_order(self, log: LogContents, restored: Restored) -> None:
-        """Remove what a crash left: halves of the file, a torn frame, a file one statement back."""
+    def _put_in_order(self, log: LogContents, file: LastSignedFile, restored: Restored) -> None:
+        """Remove what a crash left: halves of files, a torn frame, a file one statement back."""
         remove_halves(self._paths.log)
         remove_halves(self._paths.last_signed)
-        self._open_log()
+        self._open()
         if self._paths.log.stat().st_size > log.size_bytes:
             # It was never sent.
             os.truncate(self._paths.log, log.size_bytes)
-            os.fsync(self._handle)
-            sync_folder(self._paths.log.parent)
-        content = file_bytes(self._identity, restored.last)
-        if self._paths.last_signed.read_bytes() != content:
-            write_whole(self._paths.last_signed, content)
+        # What a killed process wrote was perhaps not synced. Were the file's newest slot not on
+        # disk, the next statement would go to the only slot that is.
+        os.fsync(self._log)
+        os.fdatasync(self._file)
+        held = (file.identity, file.newest)
+        if not file.whole or held != (self._identity, restored.last):
+            self._make_file(restored.last)
 
-    def _open_log(self) -> None:
-        self._handle = os.open(self._paths.log, os.O_WRONLY | os.O_APPEND)
+    def _open(self) -> None:
+        """Open log and file, anew if they are open."""
+        self.close()
+        self._log = os.open(self._paths.log, os.O_WRONLY | os.O_APPEND)
+        self._file = os.open(self._paths.last_signed, os.O_WRONLY)
 
     def _append(self, record: LogRecord) -> None:
-        assert self._handle >= 0, "a signer that must not sign has no open log"
+        assert self._log >= 0, "a signer that must not sign has no open log"
         data = frame(record)
-        written = os.write(self._handle, data)
-        if written != len(data):
-            raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
-        os.fsync(self._handle)
+        _whole(os.write(self._log, data), data)
+        os.fsync(self._log)
         last = last_signed(record)
-        if last is not None:
-            write_whole(self._paths.last_signed, file_bytes(self._identity, last))
+        if last is None:
+            return
+        if self._next_slot is None:
+            self._make_file(last)
+            return
+        data = slot_bytes(last)
+        _whole(os.pwrite(self._file, data, slot_start(self._next_slot)), data)
+        os.fdatasync(self._file)
+        self._next_slot = 1 - self._next_slot
+
+    def _make_file(self, last: LastSigned | None) -> None:
+        content = file_bytes(self._identity, last)
+        write_whole(self._paths.last_signed, content)
+        self._open()
+        self._next_slot = read_file(content).next_slot
 
     def _begin_again(self, above: int) -> None:
         begin_again(self._paths, self._chain_id, self.public_key, above)
-        self.close()
-        self._open_log()
+        self._open()
         self._identity = SignerIdentity(self._chain_id, self.public_key, new=False)
+        self._next_slot = None
         self._guard.release(above)
 
 
@@ -202,13 +232,22 @@ def put_aside_of(path: Path) -> list[Path]:
 
 
 def read_log(path: Path) -> LogContents:
-    """Read a log or last-signed file; one that is missing is empty."""
+    """Read a log; one that is missing is empty."""
     try:
         if path.stat().st_size > LOG_BYTES_MAX:
             return LogContents((), 0, f"{path} is larger than any log of ours")
         return read_frames(path.read_bytes())
     except FileNotFoundError:
         return LogContents((), 0, None)
+
+
+def read_last_signed(path: Path) -> LastSignedFile:
+    """Read a last-signed file, which may be missing."""
+    try:
+        with path.open("rb") as file:
+            return read_file(file.read(FILE_BYTES + 1))
+    except FileNotFoundError:
+        return MISSING
 
 
 def _put_aside(path: Path) -> Path:
@@ -230,6 +269,11 @@ def _disk(doing: str) -> Iterator[None]:
     except OSError as error:
         msg = f"cannot {doing}: {error.strerror}; make room or repair the disk, then restart"
         raise SignerError(msg) from error
+
+
+def _whole(written: int, data: bytes) -> None:
+    if written != len(data):
+        raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
 
 
 def _identity(log: LogContents, chain_id: bytes, public_key: bytes) -> SignerIdentity:

@@ -20,7 +20,14 @@ from chain.consensus.guard import MustNotSign, Restored, recover
 from chain.consensus.log import MaySignAbove, last_signed
 from chain.crypto import public_key_of
 from node.home import Home
-from node.signer import SignerError, SignerPaths, begin_again, put_aside_of, read_log
+from node.signer import (
+    SignerError,
+    SignerPaths,
+    begin_again,
+    put_aside_of,
+    read_last_signed,
+    read_log,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -37,16 +44,18 @@ class SignerState:
 
 def signer_state(paths: SignerPaths, chain_id: bytes, public_key: bytes) -> SignerState:
     """Read both files without changing them."""
-    contents = [read_log(paths.log), read_log(paths.last_signed)]
-    aside = [read_log(old) for path in (paths.log, paths.last_signed) for old in put_aside_of(path)]
+    records, file = read_log(paths.log), read_last_signed(paths.last_signed)
+    logs = [records, *map(read_log, put_aside_of(paths.log))]
+    files = [file, *map(read_last_signed, put_aside_of(paths.last_signed))]
     heights = [0]
-    for one in (record for content in (*contents, *aside) for record in content.records):
+    for one in (record for content in logs for record in content.records):
         last = last_signed(one)
         if last is not None:
             heights.append(last.height)
         elif isinstance(one, MaySignAbove):
             heights.append(one.height)
-    recovered = recover(contents[0], contents[1], chain_id, public_key)
+    heights += [one.newest.height for one in files if one.newest is not None]
+    recovered = recover(records, file, chain_id, public_key)
     match recovered:
         case MustNotSign():
             return SignerState(recovered.reason, max(heights))

@@ -6,12 +6,14 @@ payload again. `recover` compares the log with the last-signed file, which is ke
 folder. The order of writing is log, file, send; so after a crash
 
     log and file agree              normal
-    log one statement ahead         normal: the crash came between log and file
+    log one statement ahead         normal: the crash came between log and file, or in the file,
+                                    of which then one slot does not read (`slots.py`)
     file ahead, or of another line  the log was cut or replaced
     log further ahead               the file was replaced
+    a slot unreadable, and the log not one ahead of the other   the file is damaged
     either missing or damaged, or not made together with the key   wiped
 
-and in the last four cases the validator must not sign until it is released (`wiped.py`).
+and in the last five cases the validator must not sign until it is released (`wiped.py`).
 (PROTOCOL §5.)
 """
 
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from chain.consensus.log import (
     LastSigned,
     LogContents,
+    LogRecord,
     MaySignAbove,
     SignedPrecommit,
     SignedPrevote,
@@ -29,6 +32,7 @@ from chain.consensus.log import (
     last_signed,
     said,
 )
+from chain.consensus.slots import LastSignedFile
 from chain.consensus.statement import Position, Statement
 from contracts.kernel import sha256
 
@@ -57,11 +61,14 @@ class MustNotSign:
 
 
 def recover(
-    log: LogContents, file: LogContents, chain_id: bytes, public_key: bytes
+    log: LogContents, file: LastSignedFile, chain_id: bytes, public_key: bytes
 ) -> Restored | MustNotSign:
     """Say what this key may sign, given its log and its last-signed file; both may be empty."""
-    for name, contents in (("log", log), ("last-signed file", file)):
-        reason = _fault(name, contents, chain_id, public_key)
+    first = log.records[0] if log.records else None
+    for reason in (
+        _fault("log", first, log.damage, chain_id, public_key),
+        _fault("last-signed file", file.identity, file.damage, chain_id, public_key),
+    ):
         if reason is not None:
             return MustNotSign(reason)
     release: MaySignAbove | None = None
@@ -84,17 +91,13 @@ def recover(
         since_release += 1
         if isinstance(one, SignedProposal | SignedPrevote | SignedPrecommit):
             spoken.append(one)
-    if release is None and not (_is_new(log) and _is_new(file)):
+    if release is None and not (_is_new(first) and _is_new(file.identity)):
         return MustNotSign("the key is imported, or its log and file were not made with it")
     above = 0 if release is None else release.height
-    remembered = next((one for one in file.records if isinstance(one, LastSigned)), None)
-    # A file from before the release is as good as none, but only until it has been renewed.
-    outdated = remembered is None or remembered.height <= above
-    if remembered in line[-2:] or (outdated and since_release <= 1):
-        return Restored(tuple(spoken), line[-1] if line else None, above)
-    newest = _shown(line[-1] if line else None)
-    reason = f"the log ends with {newest}, the last-signed file with {_shown(remembered)}"
-    return MustNotSign(reason)
+    reason = _disagreement(line, file, above, since_release)
+    if reason is not None:
+        return MustNotSign(reason)
+    return Restored(tuple(spoken), line[-1] if line else None, above)
 
 
 class Guard:
@@ -145,12 +148,36 @@ class Guard:
         self._above = above if self._above is None else max(above, self._above)
 
 
-def _fault(name: str, contents: LogContents, chain_id: bytes, public_key: bytes) -> str | None:
-    if contents.damage is not None:
-        return f"the {name} is damaged: {contents.damage}"
-    if not contents.records:
+def _disagreement(
+    line: list[LastSigned], file: LastSignedFile, above: int, since_release: int
+) -> str | None:
+    """Return why log and file do not belong together, or None; `line` is what the log signed."""
+    remembered = file.newest
+    ends = (
+        f"the log ends with {_shown(line[-1] if line else None)}, "
+        f"the last-signed file with {_shown(remembered)}"
+    )
+    if not file.whole:
+        # A crash while the file was written: the log has that statement, the other slot the one
+        # before. Anything else may be the loss of the newest statement.
+        if remembered is not None and line[-2:-1] == [remembered]:
+            return None
+        return f"the last-signed file is damaged: a slot does not read; {ends}"
+    # A file from before the release is as good as none, but only until it has been renewed.
+    outdated = remembered is None or remembered.height <= above
+    if remembered in line[-2:] or (outdated and since_release <= 1):
+        return None
+    return ends
+
+
+def _fault(
+    name: str, first: LogRecord | None, damage: str | None, chain_id: bytes, public_key: bytes
+) -> str | None:
+    """Return what is wrong with log or file by itself; `first` is what it begins with."""
+    if damage is not None:
+        return f"the {name} is damaged: {damage}"
+    if first is None:
         return f"the {name} is missing or empty"
-    first = contents.records[0]
     if not isinstance(first, SignerIdentity):
         return f"the {name} does not name its signer"
     if (first.chain_id, first.public_key) != (chain_id, public_key):
@@ -158,8 +185,7 @@ def _fault(name: str, contents: LogContents, chain_id: bytes, public_key: bytes)
     return None
 
 
-def _is_new(contents: LogContents) -> bool:
-    first = contents.records[0]
+def _is_new(first: LogRecord | None) -> bool:
     return isinstance(first, SignerIdentity) and first.new
 
 

@@ -6,13 +6,14 @@ Records (PROTOCOL §5), each with the bytes that were signed:
     SignedProposal    the proposal with its block, valid round and polka
     SignedPrevote     the prevote
     SignedPrecommit   the precommit; with its lock: polka and block, unless it is for nil
-    LastSigned        the last position signed: opens a compacted log, and is all the file holds
+    LastSigned        the last position signed: opens a compacted log, and is what the file holds
     MaySignAbove      a validator without its log was released, by a quorum or by its operator
 
 A frame is `length ‖ CRC-32 of length and payload ‖ payload`, integers of 4 bytes, big-endian; the
 payload is one byte for the kind of record and the record. A crash leaves at most a torn last frame,
 which was never sent and is dropped. Anything else that does not read is damage. A log cut at the
-end of a frame looks clean; the last-signed file, outside the data folder, tells (`guard.py`).
+end of a frame looks clean; the last-signed file, outside the data folder, tells (`slots.py`,
+`guard.py`).
 """
 
 import struct
@@ -168,11 +169,6 @@ def last_signed(one: LogRecord) -> LastSigned | None:
         statement = said(one)
         return LastSigned(*statement.position, sha256(statement.payload))
     return None
-
-
-def file_bytes(identity: SignerIdentity, last: LastSigned | None) -> bytes:
-    """Return the whole content of the last-signed file."""
-    return frame(identity) + (b"" if last is None else frame(last))
 
 
 def compacted(records: Iterable[LogRecord], height: int) -> tuple[LogRecord, ...]:

@@ -1,46 +1,21 @@
 """The signer on disk: it signs again what it signed, refuses what contradicts it, survives cuts."""
 
-import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from chain.consensus.guard import MustNotSign, Restored
-from chain.consensus.log import MaySignAbove, SignedPrevote
-from chain.consensus.statement import Statement, statement_of
+from chain.consensus.log import MaySignAbove
 from chain.crypto import public_key_of, verify
-from chain.votes import Step, Vote, vote_payload
-from contracts.kernel import address_of
 from node import signer as signer_module
 from node.signer import Signer, SignerError, SignerPaths, put_aside_of
-
-SEED = bytes(range(32))
-CHAIN = b"\x01" * 32
-ME = address_of(public_key_of(SEED))
+from tests.node.signing import CHAIN, SEED, prevote, reopened, room_for, say
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> SignerPaths:
     return SignerPaths.of(tmp_path / "data", tmp_path / "signer", CHAIN, public_key_of(SEED))
-
-
-def prevote(height: int, block_id: bytes | None = None) -> Statement:
-    return Statement(height, 0, Step.PREVOTE, vote_payload(height, 0, block_id))
-
-
-def say(signer: Signer, height: int, block_id: bytes | None = None) -> Vote:
-    statement = prevote(height, block_id)
-    vote = Vote(Step.PREVOTE, height, 0, block_id, ME, signer.sign(statement))
-    assert statement_of(vote) == statement
-    signer.persist(SignedPrevote(vote))
-    return vote
-
-
-def reopened(paths: SignerPaths) -> Signer:
-    return Signer(SEED, CHAIN, paths)
 
 
 def test_a_new_signer_signs_at_once_and_the_signature_is_its_keys(paths: SignerPaths) -> None:
@@ -171,17 +146,6 @@ def test_a_long_log_is_compacted_and_still_refuses_what_it_must(
     with pytest.raises(SignerError):
         again.sign(prevote(59, b"\x09" * 32))
     assert again.sign(prevote(61))
-
-
-@contextmanager
-def room_for(size_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_an_error_and_what_was_not_written_is_not_sent(

@@ -1,7 +1,8 @@
 """A virtual disk: the signer's log and its last-signed file, with crashes between the writes.
 
-What a crash leaves is what was synced, and of the append that was under way any prefix, perhaps
-followed by zeros. The application's store is apart: its commits are atomic.
+What a crash leaves is what was synced; of the append that was under way any prefix, perhaps
+followed by zeros; of a slot that was being written any mixture of the new and the old, cut at one
+place, either way round. The application's store is apart: its commits are atomic.
 """
 
 import enum
@@ -11,14 +12,13 @@ from chain.consensus.guard import MustNotSign, Restored, recover
 from chain.consensus.log import (
     LastSigned,
     LogRecord,
-    MaySignAbove,
     SignerIdentity,
     compacted,
-    file_bytes,
     frame,
     last_signed,
     read_frames,
 )
+from chain.consensus.slots import PAGE_BYTES, file_bytes, read_file, slot_bytes, slot_start
 
 
 class CrashPoint(enum.Enum):
@@ -28,6 +28,7 @@ class CrashPoint(enum.Enum):
     BEFORE_LOG = "before the append"
     TORN_LOG = "in the append"
     BEFORE_FILE = "after the log, before the file"
+    TORN_FILE = "while a slot of the file is written"
     BEFORE_SEND = "after the file, before the message"
     BEFORE_COMMIT = "before the block is committed"
     AFTER_COMMIT = "after the block is committed, before the next height"
@@ -40,7 +41,7 @@ class Crashed(Exception):
 class Disk:
     """The two files of one signer.
 
-    Both are kept as records and framed when somebody reads them, which comes to the same bytes.
+    The log is kept as records and framed when somebody reads it, which comes to the same bytes.
     """
 
     def __init__(self, identity: SignerIdentity, rng: Random) -> None:
@@ -48,7 +49,8 @@ class Disk:
         self._rng = rng
         self._records: list[LogRecord] = [identity]
         self._torn = b""
-        self._last: LastSigned | None = None
+        self._file = file_bytes(identity, None)
+        self._next_slot: int | None = None
 
     @property
     def log(self) -> bytes:
@@ -58,7 +60,7 @@ class Disk:
     @property
     def file(self) -> bytes:
         """Return the last-signed file's bytes."""
-        return file_bytes(self._identity, self._last)
+        return self._file
 
     def persist(self, record: LogRecord, crash: CrashPoint | None) -> None:
         """Append to the log, sync, renew the file, sync; dies at `crash` if it is on the way."""
@@ -73,8 +75,11 @@ class Disk:
         self._records.append(record)
         if crash is CrashPoint.BEFORE_FILE:
             raise Crashed
-        if not isinstance(record, MaySignAbove):
-            self._last = last_signed(record)
+        last = last_signed(record)
+        if last is not None:
+            self._write_file(last, torn=crash is CrashPoint.TORN_FILE)
+        if crash is CrashPoint.TORN_FILE:
+            raise Crashed
         if crash is CrashPoint.BEFORE_SEND:
             raise Crashed
 
@@ -82,10 +87,11 @@ class Disk:
         """Read both files back as a restarting node does, and put them in order."""
         log = read_frames(self.log)
         key = self._identity.public_key
-        result = recover(log, read_frames(self.file), self._identity.chain_id, key)
+        result = recover(log, read_file(self.file), self._identity.chain_id, key)
         if isinstance(result, Restored):
             self._records, self._torn = list(log.records), b""
-            self._last = result.last
+            self._file = file_bytes(self._identity, result.last)
+            self._next_slot = read_file(self._file).next_slot
         else:
             self.wipe()
         return result
@@ -98,4 +104,20 @@ class Disk:
         """Begin both files again, as those of a key whose past nobody knows."""
         identity = self._identity
         self._identity = SignerIdentity(identity.chain_id, identity.public_key, new=False)
-        self._records, self._torn, self._last = [self._identity], b"", None
+        self._records, self._torn = [self._identity], b""
+        self._file, self._next_slot = file_bytes(self._identity, None), None
+
+    def _write_file(self, last: LastSigned, *, torn: bool) -> None:
+        """Write the next slot, or the whole file, which is never torn: its rename is lost."""
+        if self._next_slot is None:
+            if not torn:
+                self._file = file_bytes(self._identity, last)
+                self._next_slot = read_file(self._file).next_slot
+            return
+        start = slot_start(self._next_slot)
+        old, new = self._file[start : start + PAGE_BYTES], slot_bytes(last)
+        if torn:
+            cut = self._rng.randrange(len(new.rstrip(b"\0")))
+            new = self._rng.choice((new[:cut] + old[cut:], old[:cut] + new[cut:]))
+        self._file = self._file[:start] + new + self._file[start + PAGE_BYTES :]
+        self._next_slot = 1 - self._next_slot

@@ -27,6 +27,7 @@ from tests.sim.plan import Crash
 if TYPE_CHECKING:
     from tests.sim.world import World
 
+_TORN = (CrashPoint.TORN_LOG, CrashPoint.TORN_FILE)
 _AT_COMMIT = (CrashPoint.BEFORE_COMMIT, CrashPoint.AFTER_COMMIT)
 BODIES_MAX = 8
 
@@ -116,7 +117,7 @@ class Node:
         """Lose everything but the disk."""
         self.world.note(self.index, "crash", crash.point.value)
         self.world.watch.counts.crashes += 1
-        self.world.watch.counts.tears += crash.point is CrashPoint.TORN_LOG
+        self.world.watch.counts.tears += crash.point in _TORN
         self.machine = None
         self.app.restart()
         if crash.wipe:

@@ -17,7 +17,6 @@ from chain.consensus.log import (
     SignedProposal,
     SignerIdentity,
     compacted,
-    file_bytes,
     frame,
     last_signed,
     read_frames,
@@ -153,11 +152,6 @@ def test_a_record_says_what_was_stated_where() -> None:
     assert last_signed(LAST) == LAST
     assert last_signed(NEW) is None
     assert last_signed(MaySignAbove(1)) is None
-
-
-def test_the_last_signed_file_holds_identity_and_last_position() -> None:
-    assert read_frames(file_bytes(NEW, None)).records == (NEW,)
-    assert read_frames(file_bytes(NEW, LAST)).records == (NEW, LAST)
 
 
 def test_a_compacted_log_keeps_what_still_matters() -> None:

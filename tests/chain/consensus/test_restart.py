@@ -14,6 +14,7 @@ from chain.consensus.log import (
     SignerIdentity,
     last_signed,
 )
+from chain.consensus.slots import file_bytes, read_file
 from chain.consensus.timing import Timer
 from chain.votes import Proposal, Step, Vote
 from tests.chain.consensus.stage import CHAIN_ID, HEIGHT, PEER, Stage, only
@@ -32,10 +33,8 @@ def log_of(stage: Stage) -> Restored:
     identity = SignerIdentity(CHAIN_ID, stage.me.public_key, new=True)
     log: tuple[LogRecord, ...] = (identity, *records(stage))
     last = last_signed(log[-1])
-    file: tuple[LogRecord, ...] = (identity,) if last is None else (identity, last)
-    result = recover(
-        LogContents(log, 0, None), LogContents(file, 0, None), CHAIN_ID, stage.me.public_key
-    )
+    file = read_file(file_bytes(identity, last))
+    result = recover(LogContents(log, 0, None), file, CHAIN_ID, stage.me.public_key)
     assert isinstance(result, Restored)
     return result
 

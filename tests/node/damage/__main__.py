@@ -19,7 +19,9 @@ from tests.node.damage.launcher import Launcher, launcher
 from tests.node.damage.scenarios import (
     BLOCK,
     COMPACTION,
-    GENESIS,
+    FIRST_RUN,
+    LATER_RUN,
+    OPENING,
     Grown,
     cuts_of_the_log,
     damaged,
@@ -47,24 +49,24 @@ class Matrix:
 
     def kills(self) -> Iterator[str]:
         """Kill at every write point of genesis and three blocks, alone and one after the other."""
-        points = range(1, len(GENESIS + BLOCK * BLOCKS) + 1)
+        points = range(1, len(FIRST_RUN + BLOCK * (BLOCKS - 1)) + 1)
         for how in HOWS:
             for point in points:
                 folder = self.folder / f"kill-{how}-{point}"
                 # The second fault meets a node that has just recovered from the first.
-                faults = [Fault(point, how), Fault(1 + point % 9, how)]
+                faults = [Fault(point, how), Fault(1 + point % 12, how)]
                 killed_in_turn(self.start, folder, faults, blocks=BLOCKS)
                 yield f"killed {how} a write point"
             killed_in_turn(
                 self.start, self.folder / f"kills-{how}",
-                [Fault(point, how) for point in points if point <= len(GENESIS + BLOCK)],
+                [Fault(point, how) for point in points if point <= len(FIRST_RUN)],
             )  # fmt: skip
             yield f"killed {how} every write point in turn"
 
     def rewrites(self) -> Iterator[str]:
         """Kill at every write point of a block while the log is rewritten after each."""
         for how in HOWS:
-            for point in range(1, len(GENESIS + BLOCK + COMPACTION + BLOCK) + 1):
+            for point in range(1, len(FIRST_RUN + COMPACTION + BLOCK) + 1):
                 folder = self.folder / f"rewrite-{how}-{point}"
                 killed_in_turn(self.start, folder, [Fault(point, how)], compact_bytes=1, blocks=2)
                 yield f"killed {how} a write point with a rewritten log"
@@ -95,7 +97,7 @@ class Matrix:
         """Let the disk be full from every write point of a block on."""
         base = self._base("disks")
         # After the commit there is nothing more to write.
-        for point in range(1, len(BLOCK) + 1):
+        for point in range(len(OPENING) + 1, len(LATER_RUN) + 1):
             full_disk(self.start, self.folder / f"disk-{point}", base, point)
             yield "full disk"
 

@@ -10,6 +10,7 @@ import resource
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -27,8 +28,9 @@ class Fault:
     """What happens at one write point.
 
     before, after  the process is killed there
-    half           the process is killed in the middle of an append; elsewhere as `before`
-    full           the disk is full from there on
+    half           the process is killed in the middle of a write; elsewhere as `before`
+    full           the disk is full from there on; elsewhere than at an append or a write in place
+                   it refuses every later write, also one in place, which needs no room
     """
 
     point: int
@@ -44,22 +46,32 @@ class WritePoints:
         self._fault = fault
         self._tell = tell
         self._count = 0
-        self._write = os.write
 
     def watch(self) -> None:
         """Stand between this process and its files from now on."""
-        points, write, sync = self, os.write, os.fsync
+        points, write, write_at = self, os.write, os.pwrite
+        sync, sync_data = os.fsync, os.fdatasync
         rename, truncate, commit = os.replace, os.truncate, LevelStore.commit
 
         def watched_write(handle: int, data: bytes) -> int:
-            appended = (handle, data)
+            half = partial(write, handle, _half(data))
             written: int = points.meet(
-                "append to", _path_of(handle), lambda: write(handle, data), appended
+                "append to", _path_of(handle), lambda: write(handle, data), half
+            )
+            return written
+
+        def watched_write_at(handle: int, data: bytes, place: int) -> int:
+            half = partial(write_at, handle, _half(data), place)
+            written: int = points.meet(
+                "write into", _path_of(handle), lambda: write_at(handle, data, place), half
             )
             return written
 
         def watched_sync(handle: int) -> None:
             points.meet("sync", _path_of(handle), lambda: sync(handle))
+
+        def watched_sync_data(handle: int) -> None:
+            points.meet("sync", _path_of(handle), lambda: sync_data(handle))
 
         def watched_rename(source: Any, target: Any) -> None:  # noqa: ANN401 - any kind of path
             points.meet("rename", Path(target), lambda: rename(source, target))
@@ -71,7 +83,8 @@ class WritePoints:
         def watched_commit(store: LevelStore, batch: CommitBatch) -> None:
             points.meet("commit to", points.database_log(), lambda: commit(store, batch))
 
-        os.write, os.fsync = watched_write, watched_sync  # type: ignore[assignment]
+        os.write, os.pwrite = watched_write, watched_write_at  # type: ignore[assignment]
+        os.fsync, os.fdatasync = watched_sync, watched_sync_data  # type: ignore[assignment]
         os.replace, os.truncate = watched_rename, watched_truncate  # type: ignore[assignment]
         LevelStore.commit = watched_commit  # type: ignore[method-assign, assignment]
 
@@ -85,7 +98,7 @@ class WritePoints:
         verb: str,
         path: Path,
         act: Callable[[], Any],
-        appended: tuple[int, bytes] | None = None,
+        half: Callable[[], int] | None = None,
     ) -> Any:  # noqa: ANN401 - whatever the operation returns
         """Perform an operation, or what happens instead of it."""
         if not self.is_ours(path):
@@ -96,17 +109,20 @@ class WritePoints:
         if fault is None or fault.point != self._count:
             return act()
         if fault.how == "full":
-            size = path.stat().st_size if path.is_file() else 0
-            room = size + ROOM_BYTES if appended or verb == "commit to" else 0
-            resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
-            return act()
-        if fault.how == "half" and appended is not None:
-            handle, data = appended
-            self._write(handle, data[: len(data) >> 1])
+            return self._fill_disk(verb, path, act)
+        if fault.how == "half" and half is not None:
+            half()
         if fault.how == "after":
             act()
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("a killed process does nothing more")
+
+    def _fill_disk(self, verb: str, path: Path, act: Callable[[], Any]) -> Any:  # noqa: ANN401
+        grows = verb in {"append to", "commit to"}
+        room = path.stat().st_size + ROOM_BYTES if grows else 0
+        done = act() if verb == "write into" else None
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        return act() if done is None else done
 
     def database_log(self) -> Path:
         """Return LevelDB's own log, which the next commit is appended to."""
@@ -121,6 +137,11 @@ class WritePoints:
         if "consensus.log" in relative.name:
             return "the signer's log"
         return f"the folder {relative}"
+
+
+def _half(data: bytes) -> bytes:
+    """Return the first half of what is written, without the zeros that fill up a slot."""
+    return data[: len(data.rstrip(b"\0")) >> 1]
 
 
 def _path_of(handle: int) -> Path:

@@ -20,16 +20,21 @@ from tests.node.damage.places import Damage, copy_of, damages, new_home
 from tests.node.damage.program import BATCH, Plan
 from tests.node.damage.record import ENDED_BY_TIMER, KILLED, Record, explained
 
-# What a run on a new home comes to. A write point that is added must be named here.
+# What a run comes to. A write point that is added must be named here.
 GENESIS: Final = ["commit to the database"]
-STATEMENT: Final = [
-    "append to the signer's log",
-    "sync the signer's log",
+OPENING: Final = ["sync the signer's log", "sync the last-signed file"]
+MADE_WHOLE: Final = [
     "sync the last-signed file",
     "rename the last-signed file",
     "sync the folder signer",
 ]
+APPENDED: Final = ["append to the signer's log", "sync the signer's log"]
+STATEMENT: Final = [*APPENDED, "write into the last-signed file", "sync the last-signed file"]
 BLOCK: Final = [*STATEMENT * 3, "commit to the database"]
+# The first statement of a key makes its last-signed file once more.
+FIRST_BLOCK: Final = [*APPENDED, *MADE_WHOLE, *STATEMENT * 2, "commit to the database"]
+FIRST_RUN: Final = [*GENESIS, *OPENING, *FIRST_BLOCK]
+LATER_RUN: Final = [*OPENING, *BLOCK]
 COMPACTION: Final = ["sync the signer's log", "rename the signer's log", "sync the folder data"]
 # Files of a home that hold nothing: LevelDB's diary and the locks.
 UNREAD: Final = ("LOG", "LOG.old", "LOCK", "node.lock", "genesis.json")

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from chain.consensus.slots import PAGE_BYTES, read_file, slot_start
 from tests.node.damage.launcher import Launcher
 from tests.node.damage.places import Damage
 from tests.node.damage.program import Plan
 from tests.node.damage.record import explained
 from tests.node.damage.scenarios import (
     BLOCK,
+    OPENING,
     Grown,
     cuts_of_the_log,
     damaged,
@@ -32,9 +34,27 @@ def test_damage_to_any_file_is_survived_or_explained(
     for number, (name, one) in enumerate(damages_of(base, seed=1, each=1)):
         words = damaged(start, tmp_path / str(number), base, name, one)
         said.setdefault(one.kind, []).append(words)
+        # What was in one slot of that file the log tells too; see below.
+        assert one.kind != "flip" or name.endswith(".last") or words is not None
     assert all(len(words) >= FILES_MIN for words in said.values())
-    assert all(words is not None for words in said["flip"])
     assert None in said["cut"] + said["delete"], "what can be made again is"
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+def test_a_spoiled_slot_is_survived_only_where_the_log_tells_what_it_held(
+    start: Launcher, base: Grown, tmp_path: Path, slot: int
+) -> None:
+    (path,) = (base.home.folder / "signer").glob("*.last")
+    file = read_file(path.read_bytes())
+    for byte in (0, 5, 20, PAGE_BYTES - 1):
+        one = Damage("flip", 8 * (slot_start(slot) + byte))
+        name = str(path.relative_to(base.home.folder))
+        words = damaged(start, tmp_path / str(byte), base, name, one)
+        if slot == file.next_slot:
+            assert words is not None
+            assert "the last-signed file is damaged: a slot does not read" in words
+        else:
+            assert words is None, "the log is one ahead of the other slot"
 
 
 def test_the_log_cut_in_its_last_records_never_lets_it_sign(
@@ -82,14 +102,15 @@ def test_a_database_that_lacks_blocks_in_the_middle_is_not_taken_for_the_chain(
     [
         (BLOCK.index("append to the signer's log"), "consensus.log and"),
         (BLOCK.index("sync the signer's log"), "consensus.log and"),
+        (BLOCK.index("write into the last-signed file"), "consensus.log and"),
         (BLOCK.index("commit to the database"), "write to the database"),
     ],
 )
 def test_a_full_disk_stops_the_node_until_there_is_room(
     start: Launcher, base: Grown, tmp_path: Path, point: int, words: str
 ) -> None:
-    """It is full in the middle of an append, before the last-signed file, in a batch."""
-    said = full_disk(start, tmp_path / "case", base, point + 1)
+    """In the middle of an append, before and after the last-signed file, in a batch."""
+    said = full_disk(start, tmp_path / "case", base, len(OPENING) + point + 1)
     assert words in said
     assert "then restart" in said
 
