@@ -142,14 +142,12 @@ class BlockExecution:
             limit = self._admit(prepared)
             receipt = self._run(prepared, limit)
         except NotIncludableError:
-            self._undo(savepoint)
-            self._stage = _Stage.OPEN
+            self._undo_transaction(savepoint)
             raise
         except FATAL:
             raise
         except Exception as error:
-            self._undo(savepoint)
-            self._stage = _Stage.OPEN
+            self._undo_transaction(savepoint)
             raise BrokenCall(id=prepared.id, error=type(error).__name__) from error
         finally:
             self._meter.limit = UNLIMITED
@@ -201,7 +199,7 @@ class BlockExecution:
         sender, parameters = transaction.sender, self.parameters
         first_event = len(self._host.events)
         self.registry.accounts.nonces[sender] = transaction.nonce + 1
-        self.registry.credit.take_fee(sender, transaction.fee_max_uthb)
+        self.registry.credit.set_fee_aside(sender, transaction.fee_max_uthb)
         self._meter.used = intrinsic_weight(prepared, parameters)
         self._meter.limit = limit
         results = self._run_calls(prepared)
@@ -210,8 +208,7 @@ class BlockExecution:
         if weight > self.weight_left:
             raise BlockFull(weight=weight, left=self.weight_left)
         fee = parameters.fee_uthb(weight)
-        rest = transaction.fee_max_uthb - fee
-        self.registry.credit.settle_fee(sender, rest, self._host.events[first_event:])
+        self.registry.credit.settle_fee(fee, self._host.events[first_event:])
         return self._close(prepared.id, int(transaction.mode), results, weight, fee)
 
     def _run_calls(self, prepared: PreparedTransaction) -> list[CallResult]:
@@ -335,6 +332,12 @@ class BlockExecution:
     def _undo(self, savepoint: _Savepoint) -> None:
         self._host.undo(savepoint.host)
         self._market_time_s = savepoint.market_time_s
+
+    def _undo_transaction(self, savepoint: _Savepoint) -> None:
+        """Leave no trace of a transaction, and be ready for the next."""
+        self._undo(savepoint)
+        self.registry.credit.give_fee_back()
+        self._stage = _Stage.OPEN
 
     def _read_market_time(self) -> int:
         """Read the clock for the calls that follow; it is no part of what any of them weighs."""

@@ -153,6 +153,9 @@ class Credit(Contract, name="credit", number=0x11):
         """Keep what knows who owes."""
         super().__init__(host)
         self._liens = liens
+        # The fee of the transaction under way, in no column until it is known; see `set_fee_aside`.
+        self._payer = b""
+        self._aside_uthb = 0
 
     @genesis
     def set_up(
@@ -164,10 +167,13 @@ class Credit(Contract, name="credit", number=0x11):
 
     def free(self, account: bytes) -> int:
         """Return the account's free credit in µTHB."""
-        return self.accounts[account].free
+        free = self.accounts[account].free
+        return free - self._aside_uthb if account == self._payer else free
 
     def held(self, account: bytes, column: Column) -> int:
         """Return what a column of the account holds in µTHB."""
+        if column is Column.FREE:
+            return self.free(account)
         return self.accounts[account].columns()[column]
 
     def post(self, *entries: Entry) -> None:
@@ -185,16 +191,27 @@ class Credit(Contract, name="credit", number=0x11):
         self.emit(CreditIssued(account, amount_uthb))
         self._collect(credited)
 
-    def take_fee(self, account: bytes, amount_uthb: int) -> None:
-        """Set a fee aside before calls run; the rest comes back by `settle_fee`."""
-        self._apply((Entry(account, Column.FREE, -amount_uthb),))
+    def set_fee_aside(self, account: bytes, amount_uthb: int) -> None:
+        """Keep free credit for a fee out of reach of the calls that run until `settle_fee`.
 
-    def settle_fee(self, account: bytes, rest_uthb: int, events: Iterable[EmittedEvent]) -> None:
-        """Return what the fee did not need, and append a transaction's events to histories."""
-        amounts = {account: rest_uthb}
+        It stays in the account, but nothing sees it as free: one write the less.
+        """
+        assert not self._aside_uthb, "a transaction runs after the one before it has ended"
+        assert amount_uthb <= self.accounts[account].free, "the payer has been asked"
+        self._payer, self._aside_uthb = account, amount_uthb
+
+    def give_fee_back(self) -> None:
+        """Forget a fee set aside, for a transaction that leaves no trace."""
+        self._payer, self._aside_uthb = b"", 0
+
+    def settle_fee(self, fee_uthb: int, events: Iterable[EmittedEvent]) -> None:
+        """Take what the fee set aside came to, and append a transaction's events to histories."""
+        assert 0 <= fee_uthb <= self._aside_uthb, "a fee is at most what was set aside"
+        payer = self._payer
+        self.give_fee_back()
         heads = _by_owner(events)
-        for owner in sorted({account, *heads}):
-            self._finish(owner, amounts.get(owner, 0), heads.get(owner, []))
+        for owner in sorted({payer, *heads}):
+            self._finish(owner, -fee_uthb if owner == payer else 0, heads.get(owner, []))
 
     def collect_fees(self, amount_uthb: int) -> None:
         """Bring the fees of a block, already taken from their payers, into the pool."""
@@ -259,8 +276,9 @@ class Credit(Contract, name="credit", number=0x11):
                 changed[account] = before, columns
             columns[column] += amount_uthb
         for account, (before, columns) in changed.items():
-            if min(columns) < 0:
-                raise _insufficient(account, before.columns(), columns)
+            aside = self._aside_uthb if account == self._payer else 0
+            if columns[Column.FREE] < aside or min(columns) < 0:
+                raise _insufficient(account, before.columns(), columns, aside)
         credited = {}
         for account, (before, columns) in changed.items():
             after = Account.of(columns, before.history_count, before.history_head)
@@ -294,7 +312,11 @@ class Credit(Contract, name="credit", number=0x11):
         self.accounts[owner] = Account.of(columns, account.history_count + len(data), head)
 
 
-def _insufficient(account: bytes, before: list[int], after: list[int]) -> InsufficientFunds:
+def _insufficient(
+    account: bytes, before: list[int], after: list[int], aside_uthb: int
+) -> InsufficientFunds:
+    before[Column.FREE] -= aside_uthb
+    after[Column.FREE] -= aside_uthb
     column = next(c for c in Column if after[c] < 0)
     values: dict[str, Value] = {
         "account": account,
