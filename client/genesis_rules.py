@@ -29,7 +29,7 @@ def chain_parameters(timing: Timing, *, validity_blocks_max: int) -> ChainParame
         execution_version=1,
         block_bytes_max=4 * 2**20,
         block_transactions_max=20_000,
-        block_weight_max=20_000_000,
+        block_weight_max=3_000_000,
         unit_weight_max=20_000_000,
         fee_base_uthb=1_000,
         fee_per_weight_uthb=1,

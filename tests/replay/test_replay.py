@@ -22,8 +22,9 @@ TIMEOUT_S = 600
 POLL_S = 0.05
 # 2016-06-09, a sunny Thursday, is the fourth day of the data.
 DAY = 3
-# The fingerprint of that day with seed 1: trades, balances and watt-hours, on any machine.
-DAY_FINGERPRINT = "3e1c0e4edd0ec2d53a3b5fae08115d567d93ce157ad9b08daff5ad2642ead495"
+# The fingerprint of that day with seed 1: trades, balances and watt-hours, on any machine. Ties are
+# broken by chain id, so that another genesis may move single watt-hours.
+DAY_FINGERPRINT = "ff1c6d5ee69eee763816143c756f057f9a382da804a344d49baf69d353fd4964"
 # Of the two runs that are compared.
 QUARTERS = 20
 KILLED_AFTER = (5, 12)
