@@ -293,18 +293,21 @@ class Engine:
         self._accounts.advance(published.state, changes)
         tip = published.tip
         left = self.mempool.update(
-            TipAccounts(self._accounts), tip.parameters, tip.height, accounts_in(changes)
+            TipAccounts(self._accounts),
+            tip.parameters,
+            tip.height,
+            accounts_in(changes),
+            candidate.transaction_ids,
         )
         self._publisher.publish(published)
         self._read_schedule()
         self._tell_subscribers(candidate, effect.certificate)
-        done_ids = frozenset(candidate.transaction_ids)
         log.info(
             "block_committed",
             height=tip.height,
             txs=len(candidate.transaction_ids),
             round=effect.certificate.round,
-            dropped=sum(one.prepared.id not in done_ids for one in left),
+            dropped=len(left),
         )
         for work, error in candidate.result.failed_units:
             log.error("unit_failed", contract=work.contract, unit=work.unit, exc_info=error)

@@ -4,14 +4,9 @@
 waits in the order of a block.
 """
 
+from chain.mempool.accounts import AccountView, accounts_in
 from chain.mempool.entry import LANE_PERCENT
-from chain.mempool.pool import (
-    AccountView,
-    Departure,
-    Mempool,
-    MempoolLimits,
-    accounts_in,
-)
+from chain.mempool.pool import Departure, Mempool, MempoolLimits
 from chain.mempool.proposal import Proposal
 from chain.mempool.refusals import (
     AlreadyKnown,

@@ -71,6 +71,8 @@ class SenderQueue:
     # The nonces that wait, of all and of each lane that ever had one here, ascending.
     nonces: list[int] = field(default_factory=list)
     by_lane: dict[Lane, list[int]] = field(default_factory=dict)
+    # The keys that the account was last found to answer to at this tip.
+    accepted_keys: tuple[bytes, ...] = ()
 
     @property
     def is_ready(self) -> bool:
@@ -100,7 +102,7 @@ class SenderQueue:
 
     def follow(self, nonce: int, free_uthb: int) -> None:
         """Take over what the account is at a new tip."""
-        self.nonce, self.free_uthb = nonce, free_uthb
+        self.nonce, self.free_uthb, self.accepted_keys = nonce, free_uthb, ()
         self._find_hole(nonce)
 
     def highest(self, lane: Lane, below: int | None = None) -> Entry | None:

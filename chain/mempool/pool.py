@@ -13,9 +13,10 @@ cost O(log n) a transaction.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from chain.execution.admission import check_window, weight_limit
+from chain.mempool.accounts import AccountView
 from chain.mempool.entry import LANE_PERCENT, Entry, SenderQueue
 from chain.mempool.eviction import EvictionOrder, Leaving
 from chain.mempool.proposal import Proposal
@@ -40,12 +41,8 @@ from chain.verdicts import Judge
 from contracts.governance.parameters import ChainParameters
 from contracts.kernel import Lane, Value
 from contracts.kernel.rounding import ceil_div
-from contracts.kernel.state import TABLE_ID_BYTES
-from contracts.money.accounts import Accounts
-from contracts.money.credit import Credit
 
 REPLACEMENT_PERCENT: Final = 110
-_ADDRESS_BYTES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +53,6 @@ class MempoolLimits:
     bytes: int = 64 * 2**20
     sender_transactions: int = 1_024
     sender_bytes: int = 8 * 2**20
-
-
-class AccountView(Protocol):
-    """What the pool asks of the state at the tip."""
-
-    def nonce(self, sender: bytes) -> int:
-        """Return the nonce of the sender's next transaction."""
-
-    def accepts_keys(self, sender: bytes, keys: tuple[bytes, ...]) -> bool:
-        """Say whether exactly these keys may sign for the sender."""
-
-    def free_uthb(self, sender: bytes) -> int:
-        """Return the sender's free credit."""
 
 
 class Departure(NamedTuple):
@@ -186,18 +170,21 @@ class Mempool:
         parameters: ChainParameters,
         height: int,
         touched: Iterable[bytes] | None = None,
+        included: Iterable[bytes] = (),
     ) -> list[Departure]:
         """Move on to a new tip; returns what left because no block can hold it any more.
 
         `touched` are the accounts whose nonce, keys or credit changed since the last update
-        (`accounts_in`); None means that any may have.
+        (`accounts_in`); None means that any may have. `included` are the ids of what the blocks
+        since then hold, which leaves without a word.
         """
         rules_changed = parameters != self._parameters or height < self._height
         self._view, self._parameters, self._height = view, parameters, height
+        done = self._take_out(included)
         left: list[Departure] = []
         if rules_changed:
             left += self._drop_against_the_rules()
-        asked = dict.fromkeys(self._queues if touched is None else touched) | self._disturbed
+        asked = dict.fromkeys(self._queues if touched is None else touched) | self._disturbed | done
         self._disturbed.clear()
         for last_height in sorted(h for h in self._by_last_height if h <= height):
             for entry in tuple(self._by_last_height[last_height].values()):
@@ -210,6 +197,16 @@ class Mempool:
             if queue is not None:
                 left += self._follow(queue)
         return left
+
+    def _take_out(self, included: Iterable[bytes]) -> dict[bytes, None]:
+        """Forget what is in a block; returns its senders, whose queues must be looked at."""
+        senders: dict[bytes, None] = {}
+        for transaction_id in included:
+            entry = self._by_id.get(transaction_id)
+            if entry is not None:
+                self._forget(entry)
+                senders[entry.queue.sender] = None
+        return senders
 
     def _queue_of(self, sender: bytes) -> SenderQueue:
         """Return the sender's queue; a new one is not yet part of the pool."""
@@ -248,9 +245,12 @@ class Mempool:
             raise CannotPayFee(sender=queue.sender, have_uthb=queue.free_uthb, need_uthb=need_uthb)
 
     def _check_signatures(self, entry: Entry) -> None:
-        signed = entry.prepared.signed
-        if not self._view.accepts_keys(entry.queue.sender, signed.keys):
-            raise WrongKeys(sender=entry.queue.sender)
+        signed, queue = entry.prepared.signed, entry.queue
+        keys = signed.keys
+        if keys != queue.accepted_keys:
+            if not self._view.accepts_keys(queue.sender, keys):
+                raise WrongKeys(sender=queue.sender)
+            queue.accepted_keys = keys
         for one in signed.signed:
             if not self._judge.verdict(one):
                 raise BadSignature(public_key=one.public_key)
@@ -320,7 +320,7 @@ class Mempool:
         queue.follow(view.nonce(sender), view.free_uthb(sender))
         left = []
         for entry in queue.between(0, queue.nonce):
-            # Most leave here, because a block took them; the queue is looked at anew below.
+            # The queue is looked at anew below.
             self._forget(entry)
             reason = LowNonce(sender=sender, expected=queue.nonce, got=entry.nonce)
             left.append(Departure(entry.prepared, reason))
@@ -382,12 +382,3 @@ class Mempool:
             self._ready[queue.sender] = None
         else:
             self._ready.pop(queue.sender, None)
-
-
-def accounts_in(changes: Iterable[tuple[bytes, bytes | None]]) -> list[bytes]:
-    """Return the accounts whose nonce, keys or credit a block changed, for `Mempool.update`."""
-    prefixes = (Accounts.nonces.prefix, Accounts.key_records.prefix, Credit.accounts.prefix)
-    end = TABLE_ID_BYTES + _ADDRESS_BYTES
-    return list(
-        dict.fromkeys(key[TABLE_ID_BYTES:end] for key, _ in changes if key.startswith(prefixes))
-    )

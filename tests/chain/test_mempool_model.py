@@ -113,7 +113,14 @@ class MempoolMachine(RuleBasedStateMachine):
         touched.append(account_of(name))
         self.model.height += passed
         ask = data.draw(st.sampled_from((touched, touched[::-1], None)))
-        departures = self.pool.update(self.accounts, CHAIN_PARAMETERS, self.model.height, ask)
+        included: list[bytes] = []
+        if data.draw(st.booleans()):
+            # What it is told to be in a block leaves without a word; else it finds out by nonces.
+            included = [one.id for one in taken] + [bytes(32)]
+            self.model.waiting = [one for one in self.model.waiting if one.id not in included]
+        departures = self.pool.update(
+            self.accounts, CHAIN_PARAMETERS, self.model.height, ask, included
+        )
         assert left(departures) == self.model.follow()
 
     @rule(places=st.integers(1, 30), heavy=st.sampled_from(Lane), data=st.data())

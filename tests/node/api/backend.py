@@ -106,6 +106,7 @@ class ChainBackend:
             parameters,
             block.height,
             accounts_in(candidate.result.changes),
+            candidate.transaction_ids,
         )
         self.publisher.publish(published)
         stored = self.archive.block(block.height)
