@@ -3,6 +3,7 @@
 `[[version, chain_id, sender, nonce, valid_until_height, fee_max_uthb, mode, calls, memo],
 [[public key, signature], …]]`; the id is the SHA-256 of the full signed bytes. `prepare` decodes
 the arguments of every call by the contracts' manifest once, for mempool and execution alike.
+`to_fields` and `from_fields` carry what was checked in one process to another that trusts it.
 (PROTOCOL §2.)
 """
 
@@ -162,6 +163,21 @@ _make_signed: Final = maker(SignedTransaction)
 _make_prepared_call: Final = maker(PreparedCall)
 _make_prepared: Final = maker(PreparedTransaction)
 
+_CallFields = tuple[str, str, tuple[Value, ...], bytes | None]
+CheckedFields = tuple[
+    bytes,  # id
+    bytes,  # sender
+    int,  # nonce
+    int,  # valid_until_height
+    int,  # fee_max_uthb
+    int,  # mode
+    tuple[_CallFields, ...],
+    bytes,  # memo
+    tuple[tuple[bytes, bytes], ...],  # signatures
+    bytes,  # the message that they cover
+    tuple[tuple[bytes, bytes, bytes], ...],  # signed claims
+]
+
 # Fails here, when the node starts, if a domain of claims has no tag.
 _DOMAIN_OF_CLAIM: Final = MappingProxyType({name: Domain[name] for name in CLAIM_DOMAINS})
 _Fields = tuple[tuple[str, Callable[[Any], Any]], ...]
@@ -227,6 +243,49 @@ def prepare(signed: SignedTransaction, catalogue: Catalogue = CATALOGUE) -> Prep
         claims = tuple(_claims_in(calls, signed.transaction.chain_id))
     messages = signed.signed + claims
     return _make_prepared(signed, calls, len(claims), messages, _lane_of(calls))
+
+
+def to_fields(prepared: PreparedTransaction) -> CheckedFields:
+    """Return all that was found out from a transaction's bytes as builtins, quick to pickle."""
+    signed = prepared.signed
+    transaction = signed.transaction
+    return (
+        signed.id,
+        transaction.sender,
+        transaction.nonce,
+        transaction.valid_until_height,
+        transaction.fee_max_uthb,
+        int(transaction.mode),
+        tuple([(c.contract, c.method, c.arguments, c.owner) for c in transaction.calls]),
+        transaction.memo,
+        signed.signatures,
+        signed.signed[0].message,
+        tuple([(*claim,) for claim in prepared.signed_messages[len(signed.signed) :]]),
+    )
+
+
+def from_fields(
+    raw: bytes, chain_id: bytes, fields: CheckedFields, catalogue: Catalogue = CATALOGUE
+) -> PreparedTransaction:
+    """Return `prepare(decode_transaction(raw, chain_id))` from the fields of just that.
+
+    Checks nothing, neither form nor id nor claims: the fields come from `to_fields` in a process
+    that is as trusted as this one, for the same bytes, chain and catalogue.
+    """
+    id_, sender, nonce, valid_until, fee_max, mode, calls, memo, pairs, message, claims = fields
+    transaction = _make_transaction(
+        chain_id, sender, nonce, valid_until, fee_max, Mode(mode),
+        tuple([_make_call(*call) for call in calls]), memo,
+    )  # fmt: skip
+    signed = tuple([SignedMessage(key, message, signature) for key, signature in pairs])
+    typed = tuple([_prepare_call(call, catalogue) for call in transaction.calls])
+    return _make_prepared(
+        _make_signed(transaction, pairs, raw, id_, signed),
+        typed,
+        len(claims),
+        signed + tuple([SignedMessage(*claim) for claim in claims]),
+        _lane_of(typed),
+    )
 
 
 def _claims_in(calls: tuple[PreparedCall, ...], chain_id: bytes) -> Iterator[SignedMessage]:

@@ -77,7 +77,7 @@ def open_node(
         opened.callback(signer.close)
         me = Validator(account, signer.public_key)
         recover_chain(ledger, me, signer.recovered)
-        pool = opened.enter_context(SignatureWorkers(verdicts, workers))
+        pool = opened.enter_context(SignatureWorkers(workers))
         reader = CachedReader(store.snapshot())
         mempool = Mempool(
             TipAccounts(reader), ledger.tip.parameters, ledger.tip.height, verdicts, limits
@@ -101,7 +101,7 @@ def open_node(
                 account=account,
             )
         )
-        intake = Intake(genesis.chain_id, mempool, pool, engine.wake)
+        intake = Intake(genesis.chain_id, mempool, pool, verdicts, engine.wake)
         yield ChainNode(engine, intake, ledger, machine, genesis.chain_id)
 
 

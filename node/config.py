@@ -38,7 +38,7 @@ class NodeConfig:
     role: Annotated[Role, Setting("validator: proposes and votes; full: follows the chain")] = (
         "validator"
     )
-    workers: Annotated[int, Setting("processes that verify signatures", 1, 64)] = 1
+    workers: Annotated[int, Setting("processes that decode and verify transactions", 1, 64)] = 1
 
 
 @dataclass(frozen=True, slots=True)

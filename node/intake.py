@@ -1,7 +1,9 @@
 """Intake: from submitted bytes to waiting transactions.
 
-Decode, verify in worker processes, admit: in this order, cheapest refusal first. All of it gives
-way to the loop every few transactions, so that a large batch holds nobody up.
+Refuse by length, decode and verify in worker processes, admit: in this order, cheapest refusal
+first. The node itself only makes the objects that a worker has found the fields of, keeps its
+verdicts, and decodes what a worker refused, for the refusal's name. All of it gives way to the loop
+every few transactions, so that a large batch holds nobody up.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,14 +13,15 @@ import trio
 
 from chain.mempool import Mempool
 from chain.refusals import NotIncludableError
-from chain.transaction import PreparedTransaction, decode_transaction, prepare
+from chain.transaction import PreparedTransaction, decode_transaction, from_fields, prepare
+from chain.verdicts import Verdicts
 from node.backend import Submission
-from node.workers import SignatureWorkers
+from node.workers import SignatureWorkers, batches
 
 SUBMISSIONS_AT_ONCE_MAX: Final = 64
-# A few milliseconds of work each.
-DECODE_CHUNK_BYTES: Final = 2**14
-ADMIT_CHUNK: Final = 64
+# A few milliseconds of work each: so many bytes, and so many transactions of any length.
+CHUNK_BYTES: Final = 2**14
+CHUNK_MAX: Final = 64
 
 
 class Intake:
@@ -29,50 +32,76 @@ class Intake:
         chain_id: bytes,
         mempool: Mempool,
         workers: SignatureWorkers,
+        verdicts: Verdicts,
         wake: Callable[[], None],
     ) -> None:
-        """Admit to `mempool`; `wake` is called when something new may wait for a block."""
+        """Admit to `mempool`; `wake` is called when something new may wait for a block.
+
+        `verdicts` are those that mempool and execution look up.
+        """
         self._chain_id = chain_id
         self._mempool = mempool
         self._workers = workers
+        self._verdicts = verdicts
         self._wake = wake
         self._places = trio.CapacityLimiter(SUBMISSIONS_AT_ONCE_MAX)
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
         """Verify and admit transactions; one answer each, in order."""
         async with self._places:
-            decoded = await self._decode(raws)
-            good = [one for one in decoded if isinstance(one, PreparedTransaction)]
-            await self._workers.verify([s for one in good for s in one.signed_messages])
+            decoded: dict[int, PreparedTransaction] = {}
+            async with trio.open_nursery() as nursery:
+                for places in batches(raws):
+                    nursery.start_soon(self._decode, raws, places, decoded)
             answers: list[Submission] = []
-            for index, one in enumerate(decoded):
-                if index and index % ADMIT_CHUNK == 0:
-                    await trio.lowlevel.checkpoint()
-                answers.append(self._admit(one))
+            pace = _Pace()
+            for place, raw in enumerate(raws):
+                await pace.take(raw)
+                answers.append(self._admit(raw, decoded.get(place)))
         self._wake()
         return answers
 
     async def _decode(
-        self, raws: Sequence[bytes]
-    ) -> list[PreparedTransaction | NotIncludableError]:
-        out: list[PreparedTransaction | NotIncludableError] = []
-        size = 0
-        for raw in raws:
-            size += len(raw)
-            if size > DECODE_CHUNK_BYTES:
-                size = 0
-                await trio.lowlevel.checkpoint()
-            try:
-                out.append(prepare(decode_transaction(raw, self._chain_id)))
-            except NotIncludableError as error:
-                out.append(error)
-        return out
+        self, raws: Sequence[bytes], places: list[int], decoded: dict[int, PreparedTransaction]
+    ) -> None:
+        """Have a batch decoded and verified, and put what was good in its place."""
+        found = await self._workers.decode(self._chain_id, [raws[place] for place in places])
+        pace = _Pace()
+        for place, one in zip(places, found, strict=True):
+            if one is None:
+                continue
+            raw = raws[place]
+            await pace.take(raw)
+            fields, verdicts = one
+            prepared = from_fields(raw, self._chain_id, fields)
+            for signed, verdict in zip(prepared.signed_messages, verdicts, strict=True):
+                self._verdicts.keep(signed, verdict=verdict)
+            decoded[place] = prepared
 
-    def _admit(self, one: PreparedTransaction | NotIncludableError) -> Submission:
-        if isinstance(one, NotIncludableError):
-            return Submission(b"", one)
+    def _admit(self, raw: bytes, decoded: PreparedTransaction | None) -> Submission:
+        """Answer for one transaction; None is one that is too long or that a worker refused."""
+        try:
+            one = decoded or prepare(decode_transaction(raw, self._chain_id))
+        except NotIncludableError as error:
+            return Submission(b"", error)
         try:
             self._mempool.add(one)
         except NotIncludableError as error:
             return Submission(one.id, error)
         return Submission(one.id)
+
+
+class _Pace:
+    """Gives way to the loop after each chunk of work."""
+
+    def __init__(self) -> None:
+        self._transactions = 0
+        self._bytes = 0
+
+    async def take(self, raw: bytes) -> None:
+        """Begin with one more transaction."""
+        self._transactions += 1
+        self._bytes += len(raw)
+        if self._transactions > CHUNK_MAX or self._bytes > CHUNK_BYTES:
+            self._transactions, self._bytes = 1, len(raw)
+            await trio.lowlevel.checkpoint()
