@@ -138,6 +138,11 @@ class Driver:
 
     # ── What the chain tells ──
 
+    @property
+    def height(self) -> int:
+        """Return the height of the last block that the chain told of."""
+        return self._told.height
+
     async def _follow(self, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         async with follow(self._rpc.url) as source, aclosing(source) as blocks:
             task_status.started()

@@ -1,11 +1,11 @@
-"""A whole replay: drive the week, make the report, audit the chain."""
+"""A whole replay: drive the week, with the audit beside it, and make the report."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from chain.bech32 import decode_address, encode_address
-from client.audit import AuditReport, RpcSource, audit
+from client.audit import AuditReport, audit_beside
 from client.audit import Progress as AuditProgress
 from client.replay.driver import Driver, Progress, ReplayError
 from client.replay.report.canonical import fingerprint
@@ -105,14 +105,19 @@ async def replay(
         if event["contract"] in _REPORTED:
             collector.add(event)
 
-    async with Rpc(url) as rpc:
-        await Driver(rpc, week, seed, quarters, collect, on_progress).run()
+    with audit_beside(url, make_genesis(week), on_audit) as auditing:
+
+        def driven(now: Progress) -> None:
+            on_progress(now)
+            auditing.look()
+
+        async with Rpc(url) as rpc:
+            driver = Driver(rpc, week, seed, quarters, collect, driven)
+            await driver.run()
         facts = collector.facts()
-        source = RpcSource(make_genesis(week), rpc)
-        audited = await audit(source, on_audit)
-    return Outcome(
-        facts, report_of(facts), fingerprint(facts), audited, unexplained_uthb(facts, audited)
-    )
+        report = report_of(facts)
+        audited = await auditing.finish(driver.height)
+    return Outcome(facts, report, fingerprint(facts), audited, unexplained_uthb(facts, audited))
 
 
 def unexplained_uthb(facts: Facts, audited: AuditReport) -> dict[str, int]:

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from client.audit import Progress as AuditProgress
-from client.audit import render
+from client.audit import SourceError, render
 from client.files import write_whole
 from client.replay.driver import Progress as ReplayProgress
 from client.replay.driver import ReplayError
@@ -117,9 +117,11 @@ async def _run(
             )
         with Progress(*columns, console=console) as shown:
             trading = shown.add_task("quarters", total=count, said="")
-            auditing = shown.add_task("audit", total=None, start=False, visible=False, said="")
+            auditing = shown.add_task("blocks audited", total=None, said="")
 
             def on_progress(now: ReplayProgress) -> None:
+                nonlocal driven_s
+                driven_s = time.monotonic() - began_s
                 said = (
                     f"{moment(now.market_time_s)}  block {now.height}  "
                     f"{now.trades:,} trades  {kwh(now.energy_wh)} kWh"
@@ -127,22 +129,13 @@ async def _run(
                 shown.update(trading, completed=now.quarter, said=said)
 
             def on_audit(now: AuditProgress) -> None:
-                nonlocal driven_s
-                if not shown.tasks[auditing].visible:
-                    driven_s = time.monotonic() - began_s
-                    shown.start_task(auditing)
-                shown.update(
-                    auditing,
-                    completed=now.height,
-                    total=now.tip_height,
-                    visible=True,
-                    said=f"{now.differences} differences",
-                )
+                said = f"{now.differences} differences"
+                shown.update(auditing, completed=now.height, total=now.tip_height, said=said)
 
             outcome = await run_replay(
                 url, week, quarters=count, seed=seed, on_progress=on_progress, on_audit=on_audit
             )
-    except (WeekDataError, ReplayError, FactsError) as error:
+    except (WeekDataError, ReplayError, FactsError, SourceError) as error:
         what, _, help_ = str(error).partition("; ")
         raise Failure(ExitCode.REFUSED, what, help_ or None, name=type(error).__name__) from error
     return outcome, driven_s
