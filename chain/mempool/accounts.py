@@ -7,7 +7,7 @@ from contracts.kernel.state import TABLE_ID_BYTES
 from contracts.money.accounts import Accounts
 from contracts.money.credit import Credit
 
-_ADDRESS_BYTES: Final = 20
+_END: Final = TABLE_ID_BYTES + 20
 
 
 class AccountView(Protocol):
@@ -23,10 +23,16 @@ class AccountView(Protocol):
         """Return the sender's free credit."""
 
 
-def accounts_in(changes: Iterable[tuple[bytes, bytes | None]]) -> list[bytes]:
-    """Return the accounts whose nonce, keys or credit a block changed, for `Mempool.update`."""
-    prefixes = (Accounts.nonces.prefix, Accounts.key_records.prefix, Credit.accounts.prefix)
-    end = TABLE_ID_BYTES + _ADDRESS_BYTES
-    return list(
-        dict.fromkeys(key[TABLE_ID_BYTES:end] for key, _ in changes if key.startswith(prefixes))
-    )
+def accounts_in(changes: Iterable[tuple[bytes, bytes | None]]) -> dict[bytes, bool]:
+    """Return the accounts whose nonce, keys or credit a block changed, for `Mempool.update`.
+
+    Each with whether its keys are among what changed.
+    """
+    keys = Accounts.key_records.prefix
+    prefixes = (keys, Accounts.nonces.prefix, Credit.accounts.prefix)
+    touched: dict[bytes, bool] = {}
+    for key, _ in changes:
+        if key.startswith(prefixes):
+            account = key[TABLE_ID_BYTES:_END]
+            touched[account] = touched.get(account, False) or key.startswith(keys)
+    return touched

@@ -71,7 +71,7 @@ class SenderQueue:
     # The nonces that wait, of all and of each lane that ever had one here, ascending.
     nonces: list[int] = field(default_factory=list)
     by_lane: dict[Lane, list[int]] = field(default_factory=dict)
-    # The keys that the account was last found to answer to at this tip.
+    # The keys that the account was last found to answer to; none after it changed them.
     accepted_keys: tuple[bytes, ...] = ()
 
     @property
@@ -102,7 +102,7 @@ class SenderQueue:
 
     def follow(self, nonce: int, free_uthb: int) -> None:
         """Take over what the account is at a new tip."""
-        self.nonce, self.free_uthb, self.accepted_keys = nonce, free_uthb, ()
+        self.nonce, self.free_uthb = nonce, free_uthb
         self._find_hole(nonce)
 
     def highest(self, lane: Lane, below: int | None = None) -> Entry | None:
@@ -114,6 +114,8 @@ class SenderQueue:
     def between(self, low: int, high: int | None = None) -> list[Entry]:
         """Return the entries with low ≤ nonce < high, lowest first."""
         nonces = self.nonces
+        if not nonces or nonces[-1] < low or (high is not None and nonces[0] >= high):
+            return []
         end = len(nonces) if high is None else bisect_left(nonces, high)
         return [self.entries[nonce] for nonce in nonces[bisect_left(nonces, low) : end]]
 

@@ -11,7 +11,7 @@ told which accounts a block touched and asks again for those alone. Taking in, d
 cost O(log n) a transaction.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -169,14 +169,14 @@ class Mempool:
         view: AccountView,
         parameters: ChainParameters,
         height: int,
-        touched: Iterable[bytes] | None = None,
+        touched: Mapping[bytes, bool] | None = None,
         included: Iterable[bytes] = (),
     ) -> list[Departure]:
         """Move on to a new tip; returns what left because no block can hold it any more.
 
-        `touched` are the accounts whose nonce, keys or credit changed since the last update
-        (`accounts_in`); None means that any may have. `included` are the ids of what the blocks
-        since then hold, which leaves without a word.
+        `touched` are the accounts whose nonce, keys or credit changed since the last update, and
+        whether their keys did (`accounts_in`); None means that any may have. `included` are the ids
+        of what the blocks since then hold, which leaves without a word.
         """
         rules_changed = parameters != self._parameters or height < self._height
         self._view, self._parameters, self._height = view, parameters, height
@@ -195,7 +195,8 @@ class Mempool:
         for sender in sorted(asked):
             queue = self._queues.get(sender)
             if queue is not None:
-                left += self._follow(queue)
+                rekeyed = touched is None or touched.get(sender, False)
+                left += self._follow(queue, rekeyed=rekeyed)
         return left
 
     def _take_out(self, included: Iterable[bytes]) -> dict[bytes, None]:
@@ -314,7 +315,7 @@ class Mempool:
                 left.append(self._drop(entry, reason))
         return left
 
-    def _follow(self, queue: SenderQueue) -> list[Departure]:
+    def _follow(self, queue: SenderQueue, *, rekeyed: bool) -> list[Departure]:
         """Take over a sender's account at the new tip and drop what does not fit it any more."""
         sender, view = queue.sender, self._view
         queue.follow(view.nonce(sender), view.free_uthb(sender))
@@ -324,13 +325,8 @@ class Mempool:
             self._forget(entry)
             reason = LowNonce(sender=sender, expected=queue.nonce, got=entry.nonce)
             left.append(Departure(entry.prepared, reason))
-        accepted: dict[tuple[bytes, ...], bool] = {}
-        for entry in queue.between(queue.nonce):
-            keys = entry.prepared.signed.keys
-            if keys not in accepted:
-                accepted[keys] = view.accepts_keys(sender, keys)
-            if not accepted[keys]:
-                left.append(self._drop(entry, WrongKeys(sender=sender)))
+        if rekeyed:
+            left += self._ask_for_keys(queue)
         for entry in queue.between(queue.hole + self._parameters.nonce_gap_max + 1):
             gap = NonceGap(sender=sender, expected=queue.hole, got=entry.nonce)
             left.append(self._drop(entry, gap))
@@ -339,6 +335,19 @@ class Mempool:
             poor = CannotPayFee(sender=sender, have_uthb=queue.free_uthb, need_uthb=need_uthb)
             left.append(self._drop(queue.entries[queue.nonces[-1]], poor))
         self._note(queue)
+        return left
+
+    def _ask_for_keys(self, queue: SenderQueue) -> list[Departure]:
+        """Drop what is signed by keys that the sender does not answer to any more."""
+        queue.accepted_keys = ()
+        left = []
+        accepted: dict[tuple[bytes, ...], bool] = {}
+        for entry in queue.between(queue.nonce):
+            keys = entry.prepared.signed.keys
+            if keys not in accepted:
+                accepted[keys] = self._view.accepts_keys(queue.sender, keys)
+            if not accepted[keys]:
+                left.append(self._drop(entry, WrongKeys(sender=queue.sender)))
         return left
 
     def _drop(self, entry: Entry, reason: NotIncludableError) -> Departure:

@@ -43,6 +43,8 @@ class Proposal(Iterator[PreparedTransaction]):
     ) -> None:
         """Begin with the entries of each lane in order of arrival."""
         self._lanes = {lane: _LaneOrder(waiting[lane]) for lane in Lane}
+        # The lanes that may have something left.
+        self._open = list(Lane)
         self._bytes_max, self._weight_max = bytes_max, weight_max
         self._bytes_left = bytes_max
         self._bytes = dict.fromkeys(Lane, 0)
@@ -55,10 +57,7 @@ class Proposal(Iterator[PreparedTransaction]):
     def __next__(self) -> PreparedTransaction:
         """Return the next transaction; all lower nonces of its sender came before it."""
         while True:
-            found = [(self._used(lane), lane) for lane in Lane if self._first(lane) is not None]
-            if not found:
-                raise StopIteration
-            lane = min(found)[1]
+            lane = self._whose_turn()
             entry = self._lanes[lane].pop()
             if entry.size > self._bytes_left:
                 # Later ones do not overtake it: the lane waits for the next block.
@@ -66,6 +65,15 @@ class Proposal(Iterator[PreparedTransaction]):
                 continue
             self._give(entry)
             return entry.prepared
+
+    def _whose_turn(self) -> Lane:
+        """Return the lane that has used least of its share; raises `StopIteration` at the end."""
+        self._open = [lane for lane in self._open if self._first(lane) is not None]
+        if not self._open:
+            raise StopIteration
+        if len(self._open) == 1:
+            return self._open[0]
+        return min((self._used(lane), lane) for lane in self._open)[1]
 
     def spent(self, weight: int) -> None:
         """Say what the last transaction weighed."""
@@ -88,6 +96,8 @@ class Proposal(Iterator[PreparedTransaction]):
         following = self._parked.pop((entry.queue.sender, entry.nonce + 1), None)
         if following is not None:
             self._lanes[following.lane].release(following)
+            if following.lane not in self._open:
+                self._open.append(following.lane)
 
     def _first(self, lane: Lane) -> Entry | None:
         """Return the lane's next entry, passing over those whose lower nonces have not come yet."""

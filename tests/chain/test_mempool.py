@@ -25,7 +25,7 @@ from chain.transaction import (
     prepare,
 )
 from chain.verdicts import SignedMessage, Verdicts
-from contracts.kernel import Lane
+from contracts.kernel import Lane, Value
 from tests.support.genesis import parameters
 from tests.support.lab import LabRegistry
 from tests.support.mempool import (
@@ -38,7 +38,7 @@ from tests.support.mempool import (
     rich,
 )
 from tests.support.mempool_model import nonce_of, sender_of, size_of
-from tests.support.people import account_of
+from tests.support.people import account_of, key_of
 from tests.support.world import World
 
 # Taking in
@@ -284,7 +284,8 @@ def test_after_a_block_the_pool_drops_what_is_used_expired_or_cannot_be_paid() -
     accounts.free[account_of("carol")] = 25_000
     accounts.locked[account_of("dave")] = None
     accounts.locked[account_of("erin")] = None
-    touched = [account_of(name) for name in ("dave", "nobody", "alice", "carol")]
+    rekeyed = {"dave": True, "nobody": True, "alice": False, "carol": False}
+    touched = {account_of(name): keys for name, keys in rekeyed.items()}
     departures = mempool.update(accounts, parameters(), 1, touched)
     assert left(departures) == {
         used.id: LowNonce,
@@ -306,7 +307,7 @@ def test_a_hole_drops_what_is_too_far_behind_it() -> None:
     chain = [made("alice", nonce, until=1 if nonce == 1 else 99) for nonce in range(6)]
     for one in chain:
         mempool.add(one)
-    departures = mempool.update(rich(), parameters(nonce_gap_max=2), 1, [])
+    departures = mempool.update(rich(), parameters(nonce_gap_max=2), 1, {})
     assert left(departures) == {
         chain[1].id: ExpiredTransaction,
         chain[4].id: NonceGap,
@@ -323,7 +324,7 @@ def test_what_was_removed_leaves_a_hole_like_any_other() -> None:
     for one in chain:
         mempool.add(one)
     mempool.remove(chain[0].id)
-    departures = mempool.update(rich(), parameters(nonce_gap_max=2), 1, [])
+    departures = mempool.update(rich(), parameters(nonce_gap_max=2), 1, {})
     assert left(departures) == {chain[3].id: NonceGap, chain[4].id: NonceGap}
 
 
@@ -332,12 +333,12 @@ def test_new_parameters_and_an_older_tip_are_applied_to_all_that_waits() -> None
     cheap, dear = made("alice", 0, 3_000), made("bob", 0, 100_000)
     mempool.add(cheap)
     mempool.add(dear)
-    assert mempool.update(rich(), parameters(), 8, []) == []
-    departures = mempool.update(rich(), parameters(fee_base_uthb=50_000), 9, [])
+    assert mempool.update(rich(), parameters(), 8, {}) == []
+    departures = mempool.update(rich(), parameters(fee_base_uthb=50_000), 9, {})
     assert left(departures) == {cheap.id: FeeTooLow}
     short = parameters(fee_base_uthb=50_000, validity_blocks_max=9_991)
-    assert mempool.update(rich(), short, 9, []) == []
-    assert left(mempool.update(rich(), short, 7, [])) == {dear.id: ExpiredTransaction}
+    assert mempool.update(rich(), short, 9, {}) == []
+    assert left(mempool.update(rich(), short, 7, {})) == {dear.id: ExpiredTransaction}
 
 
 def test_the_accounts_that_a_block_touched_are_found_in_its_changes() -> None:
@@ -346,8 +347,25 @@ def test_the_accounts_that_a_block_touched_are_found_in_its_changes() -> None:
         world.signed("alice", Call("credit", "transfer", (account_of("bob"), 5, b"")))
     )
     touched = accounts_in(result.changes)
-    assert len(touched) == len(set(touched))
-    assert {account_of("alice"), account_of("bob")} <= set(touched)
+    assert touched[account_of("alice")] is touched[account_of("bob")] is False
     assert account_of("carol") not in touched
     other = world.block(world.signed("bob", Call("nrg", "transfer", (account_of("dave"), 5, b""))))
     assert account_of("dave") not in accounts_in(other.changes)
+    keys: list[Value] = [*sorted([key_of("carol"), key_of("carol's phone")])]
+    rekeyed = world.block(world.signed("carol", Call("accounts", "set_keys", (keys, 2))))
+    assert accounts_in(rekeyed.changes)[account_of("carol")] is True
+
+
+def test_keys_are_asked_for_again_only_of_accounts_that_changed_them() -> None:
+    accounts = rich()
+    mempool = pool(accounts)
+    one = made("alice", 0)
+    mempool.add(one)
+    accounts.locked[account_of("alice")] = None
+    assert mempool.update(accounts, parameters(), 1, {account_of("alice"): False}) == []
+    departures = mempool.update(accounts, parameters(), 2, {account_of("alice"): True})
+    assert left(departures) == {one.id: WrongKeys}
+    refused(mempool, WrongKeys, one)
+    del accounts.locked[account_of("alice")]
+    mempool.update(accounts, parameters(), 3, {account_of("alice"): True})
+    assert mempool.add(one) == []

@@ -135,7 +135,7 @@ def test_a_proposal_passes_over_what_a_block_has_used_meanwhile() -> None:
         mempool.add(made("alice", nonce))
     proposal = mempool.proposal(bytes_max=2**30, weight_max=1_000)
     accounts.nonces[account_of("alice")] = 2
-    mempool.update(accounts, parameters(), 1, [account_of("alice")])
+    mempool.update(accounts, parameters(), 1, {account_of("alice"): False})
     assert [nonce_of(one) for one in proposal] == [2]
 
 
