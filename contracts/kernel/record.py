@@ -89,8 +89,8 @@ class Claim(Record):
 class RecordShape(Shape):
     """The shape of one record class."""
 
-    __slots__ = ("_checks", "_flat", "_getter", "_plains", "_struct", "cls", "fields", "has_claims",
-                 "loads_as_is", "make", "names", "pack_format", "version")  # fmt: skip
+    __slots__ = ("_checks", "_getter", "_plains", "_struct", "cls", "fields", "has_claims",
+                 "is_flat", "loads_as_is", "make", "names", "pack_format", "version")  # fmt: skip
 
     def __init__(self, cls: type[Record], version: int) -> None:
         """Read the annotations of `cls` once."""
@@ -113,7 +113,7 @@ class RecordShape(Shape):
         self._getter = _tuple_getter(self.names)
         self._checks = tuple(check_of(f, f.from_wire) for f in self.fields)
         self._plains = tuple(check_of(f, f.plain_converter()) for f in self.fields)
-        self._flat = all(f.loads_as_is for f in self.fields)
+        self.is_flat = all(f.loads_as_is for f in self.fields)
 
     def from_wire(self, value: Value) -> Any:
         if type(value) is not list and type(value) is not tuple:
@@ -132,7 +132,7 @@ class RecordShape(Shape):
 
     def load(self, value: Any) -> Any:
         assert value[0] == self.version, f"stored {self.cls.__name__} has version {value[0]}"
-        if self._flat:
+        if self.is_flat:
             return self.make(*value[1:])
         items = zip(self.fields, value[1:], strict=True)
         return self.make(*[v if f.loads_as_is else f.load(v) for f, v in items])
@@ -152,7 +152,14 @@ class RecordShape(Shape):
     def pack(self, value: Record) -> bytes:
         """Return the fixed-width form: one version byte, then the fields."""
         assert self._struct is not None, f"{self.cls.__name__} has fields of varying size"
-        return self._struct.pack(*self.to_wire(value))
+        if type(value) is not self.cls:
+            return self._struct.pack(*self.to_wire(value))
+        fields = zip(self._plains, self._getter(value), strict=True)
+        try:
+            return self._struct.pack(self.version, *[convert(one) for convert, one in fields])
+        except BadValueError:
+            # This way takes longer, and finds out where.
+            return self._struct.pack(*self.to_wire(value))
 
     def unpack(self, data: bytes) -> Any:
         """Invert `pack` for trusted bytes."""

@@ -18,11 +18,11 @@ from typing import Any, Final, Generic, Self, TypeVar
 
 from contracts.kernel import codec
 from contracts.kernel.record import RecordShape
-from contracts.kernel.shape import OptionalShape, Shape, shape_of
+from contracts.kernel.shape import BytesShape, OptionalShape, Shape, shape_of
 from contracts.kernel.state import TABLE_ID_BYTES, State, after
 
 # Decoded values that a table of one execution keeps.
-READ_BEFORE_MAX: Final = 1_024
+KNOWN_MAX: Final = 1_024
 _PAIR: Final = 2
 _TRIPLE: Final = 3
 
@@ -34,7 +34,7 @@ class Table(ABC):
     """What `Map` and `Cell` share: an id, a value form, and the state they are bound to."""
 
     _state: State
-    _read_before: dict[bytes, Any]
+    _known: dict[bytes, Any]
     _encode: Callable[[Any], bytes]
     _decode: Callable[[bytes], Any]
 
@@ -57,7 +57,7 @@ class Table(ABC):
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__)
         bound._state = state
-        bound._read_before = {}
+        bound._known = {}
         return bound
 
     def _types(self) -> tuple[Any, ...]:
@@ -76,24 +76,35 @@ class Table(ABC):
         self.value_shape = shape.inner if isinstance(shape, OptionalShape) else shape
         self._encode, self._decode = _value_codec(self.value_shape, packed=self.packed)
         self._default_data = None if self.default is None else self._encode(self.default)
+        # Encoding has checked each field to be exactly what decoding would make of it.
+        of = self.value_shape
+        self._reads_as_written = of.is_flat if isinstance(of, RecordShape) else of.loads_as_is
 
     def _read(self, raw_key: bytes) -> Any:  # noqa: ANN401
         data = self._state.get(raw_key)
         if data is None:
             return self.default
         # Values never change, so that equal bytes stand for one and the same.
-        value = self._read_before.get(data)
+        value = self._known.get(data)
         if value is None:
             value = self._decode(data)
-            if len(self._read_before) >= READ_BEFORE_MAX:
-                self._read_before.clear()
-            self._read_before[data] = value
+            self._know(data, value)
         return value
 
     def _write(self, raw_key: bytes, value: Any) -> None:  # noqa: ANN401
         # Encoded forms are compared, not values: True equals 1 in Python, and is no integer here.
         data = None if value is None and self.default is None else self._encode(value)
-        self._state.put(raw_key, None if data == self._default_data else data)
+        if data is None or data == self._default_data:
+            self._state.put(raw_key, None)
+            return
+        self._state.put(raw_key, data)
+        if self._reads_as_written:
+            self._know(data, value)
+
+    def _know(self, data: bytes, value: Any) -> None:  # noqa: ANN401
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        self._known[data] = value
 
 
 class Map(Table, Generic[K, V]):
@@ -237,7 +248,11 @@ def _key_codec(prefix: bytes, shapes: tuple[Shape, ...], *, single: bool) -> Cal
     forms = tuple(shape.to_key for shape in shapes)
     if single:
         (only,) = forms
-        return lambda key: prefix + only(key)
+        size = shapes[0].key_size
+        if type(shapes[0]) is not BytesShape:
+            return lambda key: prefix + only(key)
+        # Bytes of the right size are their own form; anything else is refused by the slow way.
+        return lambda key: prefix + (key if type(key) is bytes and len(key) == size else only(key))
     if len(forms) == _PAIR:
         first, second = forms
 

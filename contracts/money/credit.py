@@ -194,10 +194,10 @@ class Credit(Contract, name="credit", number=0x11):
     def set_fee_aside(self, account: bytes, amount_uthb: int) -> None:
         """Keep free credit for a fee out of reach of the calls that run until `settle_fee`.
 
-        It stays in the account, but nothing sees it as free: one write the less.
+        It stays in the account, but nothing sees it as free: one write the less. The account must
+        have as much free.
         """
         assert not self._aside_uthb, "a transaction runs after the one before it has ended"
-        assert amount_uthb <= self.accounts[account].free, "the payer has been asked"
         self._payer, self._aside_uthb = account, amount_uthb
 
     def give_fee_back(self) -> None:

@@ -248,3 +248,42 @@ def test_lists_are_stored_as_tuples() -> None:
     cell = declared(Cell[Annotated[tuple[Uint, ...], Items(3)]](id=0x1001, default=()))
     cell.set((1, 2))
     assert cell.get() == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "written", "packed"),
+    [
+        (Uint, 5, False),
+        (Side, 1, False),
+        (Text32, "x", False),
+        (Note, Note("x"), False),
+        (Quote, Quote(Side.ASK, 5, bytes(20)), True),
+        (Quote, Quote(1, 5, bytes(20)), True),  # type: ignore[arg-type]  # a number for its member
+        (Annotated[tuple[Note, ...], Items(3)], [Note("x"), Note("y")], False),
+    ],
+)
+def test_what_an_execution_wrote_it_reads_as_any_other_would(
+    annotation: Any,  # noqa: ANN401 - a type
+    written: Any,  # noqa: ANN401 - a value of it
+    packed: bool,
+) -> None:
+    state = fresh()
+    table = declared(Map[Byte, annotation | None](id=0x1001, default=None, packed=packed), state)
+    table[1] = written
+    elsewhere = MemoryState()
+    elsewhere.write(state.changes())
+    other = State(elsewhere, Meter(WeightTable(), 2**62))
+    expected = table.bind(other)[1]
+    for found in (table[1], table[1]):
+        assert found == expected
+        assert type(found) is type(expected)
+        assert repr(found) == repr(expected)
+
+
+def test_a_key_of_bytes_is_checked_like_any_other() -> None:
+    tags = declared(Map[Tag, Uint](id=0x1001, default=0))
+    tags[b"ab"] = 1
+    assert tags.raw_key(b"ab") == b"\x10\x01ab"
+    for wrong in (b"a", b"abc", bytearray(b"ab"), "ab", None):
+        with pytest.raises(BadValueError):
+            tags[wrong]  # type: ignore[index]  # what a bug might ask for
