@@ -18,15 +18,12 @@ Shapes:
 
 import argparse
 import json
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
-from nacl.signing import SigningKey
 
+from bench.rate import median_s, verify_rate_per_s
 from contracts.kernel.rounding import Int64s
 from contracts.trading.rationing import OrderIds
 from contracts.trading.uniform_price import Book, Orders, Side, clear, fills
@@ -117,30 +114,6 @@ def _at_one_price(
 
 
 SHAPES: Final = {"spread": spread, "distinct": distinct, "level": level, "tied": tied, "few": few}
-
-
-def median_s(work: Callable[[], object], repeat: int) -> float:
-    """Return the median time of `work`, after one run that warms up."""
-    work()
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def verify_rate_per_s(repeat: int) -> float:
-    """Return R: Ed25519 signatures of a transaction-sized message one core verifies a second."""
-    key = SigningKey(SEED)
-    signed = key.sign(bytes(200))
-    batch = 2000
-
-    def verify() -> None:
-        for _ in range(batch):
-            key.verify_key.verify(signed)
-
-    return batch / median_s(verify, repeat)
 
 
 def measure(shape: str, count: int, repeat: int, verifies_per_s: float) -> Result:

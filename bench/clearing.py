@@ -18,17 +18,15 @@ is how many signatures one core verifies meanwhile.
 import argparse
 import importlib.util
 import json
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from random import Random
 from typing import Final
 
-from nacl.signing import SigningKey
-
+from bench.rate import median_s, verify_rate_per_s
 from chain.execution.executor import UNLIMITED
 from chain.transaction import Call, PreparedTransaction
 from contracts.kernel import Context, Host, Value
@@ -67,30 +65,6 @@ class Entered:
     verifies_per_order: float
     weight_per_order: int
     state_changes_per_order: float
-
-
-def median_s(work: Callable[[], object], repeat: int) -> float:
-    """Return the median processor time of `work`, after one run that warms up."""
-    work()
-    times = []
-    for _ in range(repeat):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return statistics.median(times)
-
-
-def verify_rate_per_s(repeat: int) -> float:
-    """Return R: Ed25519 signatures of a transaction-sized message one core verifies a second."""
-    key = SigningKey(bytes(range(32)))
-    signed = key.sign(bytes(200))
-    batch = 2_000
-
-    def verify() -> None:
-        for _ in range(batch):
-            key.verify_key.verify(signed)
-
-    return batch / median_s(verify, repeat)
 
 
 # ── Clearing ──

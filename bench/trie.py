@@ -30,8 +30,7 @@ from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Final
 
-from nacl.signing import SigningKey
-
+from bench.rate import used_s, verify_rate_per_s
 from chain.trie import ics23
 from chain.trie.proof import Absence, Existence
 from chain.trie.shape import expand
@@ -40,7 +39,6 @@ from chain.trie.verify import verify_absence, verify_existence, verify_range
 from chain.trie.versions import VERSIONS_KEPT_MAX, Version
 
 TABLES: Final = ((b"\x03\x01", 20), (b"\x05\x01", 32), (b"\x07\x02", 40))
-SIGNED: Final = SigningKey(bytes(range(32)))
 
 Writes = list[tuple[bytes, bytes | None]]
 
@@ -93,10 +91,10 @@ class Bench:
 
         gc.collect()
         before = resident_bytes()
-        making_s = timed(lambda: sum(1 for _ in leaves()))
-        start = time.perf_counter()
+        making_s = used_s(lambda: sum(1 for _ in leaves()))
+        start = time.process_time()
         trie, version = Trie.from_sorted_hashes(leaves())
-        building_s = time.perf_counter() - start - making_s
+        building_s = time.process_time() - start - making_s
         gc.collect()
         self.add("rebuild", building_s, 1, "s")
         self.add("rebuild", building_s, self.keys, "µs/key")
@@ -113,10 +111,10 @@ class Bench:
                 times: list[float] = []
                 for _ in range(self.repeat):
                     writes = writes_of(size)
-                    start = time.perf_counter()
+                    start = time.process_time()
                     head = trie.apply(head, writes)
                     trie.prune(head)
-                    times.append(time.perf_counter() - start)
+                    times.append(time.process_time() - start)
                 self.add(f"{name} {size:,}", statistics.median(times), size, "µs/key")
         for _ in range(VERSIONS_KEPT_MAX):
             head = trie.apply(head, self.update(1000))
@@ -179,22 +177,9 @@ class Bench:
 
     def time(self, name: str, count: int, work: Callable[[], object]) -> None:
         """Note the median time of `work`, for each of the `count` things it does."""
-        self.add(name, statistics.median(timed(work) for _ in range(self.repeat)), count, "µs/item")
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Give the seconds that `work` takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def verify_rate_per_s() -> float:
-    """Give R: Ed25519 signatures of a transaction-sized message one core verifies a second."""
-    signed = SIGNED.sign(bytes(200))
-    key = SIGNED.verify_key
-    times = [timed(lambda: [key.verify(signed) for _ in range(200)]) for _ in range(5)]
-    return 200 / statistics.median(times)
+        self.add(
+            name, statistics.median(used_s(work) for _ in range(self.repeat)), count, "µs/item"
+        )
 
 
 def resident_bytes() -> int:

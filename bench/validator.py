@@ -32,9 +32,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from nacl.signing import SigningKey
-
 from bench.load import Lane, Sent, ask, body_of, send
+from bench.rate import verify_rate_per_s
 from bench.sampling import PARTS, Sample, shared_out
 from bench.workloads import KINDS, VALIDATOR, Kind, Work, batches
 from chain.execution.receipt import Receipt
@@ -81,19 +80,6 @@ class Usage:
 
     node_s: float
     children_s: float
-
-
-def verify_rate_per_s() -> float:
-    """Return R: Ed25519 signatures of a transaction-sized message one core verifies a second."""
-    key = SigningKey(bytes(range(32)))
-    signed = key.sign(bytes(200))
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        for _ in range(500):
-            key.verify_key.verify(signed)
-        times.append(time.process_time() - start)
-    return 500 / statistics.median(times)
 
 
 class Node:

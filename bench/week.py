@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.validator import verify_rate_per_s
+from bench.rate import verify_rate_per_s
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 QUARTERS: Final = 672

@@ -15,14 +15,12 @@ Least times of processor time: on a machine that others use, the least is the st
 import argparse
 import json
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from nacl.signing import SigningKey
-
+from bench.rate import used_s, verify_rate_per_s
 from bench.workloads import KINDS, Kind
 from chain.execution.executor import UNLIMITED, BlockContext, BlockExecution
 from chain.genesis import run_genesis
@@ -61,35 +59,25 @@ class Clock:
     def __init__(self, repeat: int) -> None:
         self.lines: list[Line] = []
         self._repeat = repeat
-        key = SigningKey(bytes(range(32)))
-        signed = key.sign(bytes(200))
-        self._verify = lambda: [key.verify_key.verify(signed) for _ in range(200)]
-        self._verify_s = float("inf")
+        self._verifies_per_s = 0.0
 
     @property
     def verifies_per_s(self) -> float:
         """Return R as far as it is known."""
-        return 1 / self._verify_s
+        return self._verifies_per_s
 
     def least_s(self, work: Callable[[], object]) -> float:
         """Return the least processor time of `work`, with R measured in between."""
         times = []
         for _ in range(self._repeat):
-            self._verify_s = min(self._verify_s, timed_s(self._verify) / 200)
-            times.append(timed_s(work))
+            self._verifies_per_s = max(self._verifies_per_s, verify_rate_per_s(1))
+            times.append(used_s(work))
         return min(times)
 
     def add(self, name: str, charged: float, time_s: float, count: int) -> None:
         """Note a line: `count` things in `time_s`."""
         scale = UNITS_PER_S * self.verifies_per_s / REFERENCE_VERIFIES_PER_S
         self.lines.append(Line(name, time_s / count * scale, charged))
-
-
-def timed_s(work: Callable[[], object]) -> float:
-    """Return the processor time of `work`."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
 
 
 def measure_parts(clock: Clock, count: int) -> None:
