@@ -6,10 +6,11 @@ import pytest
 import trio
 
 from chain.block import Header
-from client.light.blocks import FinalBlock, ForkError
+from client.light import blocks as blocks_module
+from client.light.blocks import FinalBlock, FinalBlocks, ForkError
 from client.reader import Reader
 from tests.client.reading import Json, Saying
-from tests.client.recorded import certify, form, header_in, recording
+from tests.client.recorded import certify, final, form, header_in, recording
 
 HASH = b"\xab" * 32
 
@@ -47,7 +48,7 @@ def both_ways(one: Header, other: Header, why: str) -> None:
         for block in (caught.value.lower, caught.value.higher):
             assert block.certificate == certify(block.header)
         assert caught.value.lower.height <= caught.value.higher.height
-        assert "evidence" in str(caught.value) or "prove" in str(caught.value)
+        assert "they prove which authorities signed both" in str(caught.value)
 
 
 def test_the_headers_of_one_chain_are_no_fork() -> None:
@@ -88,6 +89,27 @@ def test_a_fork_changes_nothing_of_what_was_known() -> None:
         assert await reader.header() == headers[2]
 
     trio.run(run)
+
+
+def test_of_many_blocks_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks_module, "BLOCKS_MAX", 4)
+    first = header_in(recording().answer("chain_header", height=0))
+    blocks = FinalBlocks(first)
+    headers = {0: first}
+    for height in range(1, 9):
+        below = headers[height - 1]
+        headers[height] = replace(
+            below, height=height, time_ms=below.time_ms + 1, parent_hash=below.id()
+        )
+    for height in (7, 1, 2, 3, 6, 5, 4):
+        blocks.add(final(headers[height]))
+        kept = [one for one in headers if headers[one] in blocks]
+        assert len(kept) <= 4
+        assert {0, 7} <= set(kept)
+        assert blocks.newest.height == 7
+    blocks.add(final(headers[8]))
+    assert blocks.newest.height == 8
+    assert [one for one in headers if headers[one] in blocks] == [0, 6, 7, 8]
 
 
 def test_a_certificate_by_other_validators_is_as_good() -> None:
