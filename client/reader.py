@@ -142,6 +142,18 @@ class Reader:
         bound = table.bind(_state_of(table, [(raw_key, found.value)]))
         return Proven(found.header, bound[key])
 
+    async def get_each(self, key: K, *tables: Map[K, Any]) -> Proven[tuple[Any, ...]]:
+        """Return what several maps hold under one key, in one and the same state.
+
+        Raises as `values` does.
+        """
+        found = await self.values([table.raw_key(key) for table in tables])
+        bound = [
+            table.bind(_state_of(table, [(table.raw_key(key), value)]))
+            for table, value in zip(tables, found.value, strict=True)
+        ]
+        return Proven(found.header, tuple(one[key] for one in bound))
+
     async def cell(self, cell: Cell[V]) -> Proven[V]:
         """Return what a contract's cell holds."""
         found = await self.value(cell.prefix)

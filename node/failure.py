@@ -34,7 +34,7 @@ class ExitCode(enum.IntEnum):
     NOT_FINAL = 10
     """The transaction was not in a block in time; it may still become final."""
     DIFFERENCES = 11
-    """An audit found that the chain is not what it claims."""
+    """An audit or a proof found that something is not what it claims to be."""
     INTERRUPTED = 130
     """Stopped by Ctrl-C."""
 

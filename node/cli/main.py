@@ -9,8 +9,10 @@ from typing import Final
 from cyclopts import CoercionError, CycloptsError
 
 from chain.bech32 import AddressTextError
+from chain.light import VerificationError
 from chain.refusals import NotIncludableError
 from client.keystore import KeystoreError
+from client.reader import IncompleteReadError
 from client.rpc import NodeUnreachableError, RpcError
 from client.submit import NotFinalError
 from contracts.kernel import BadValueError
@@ -77,6 +79,11 @@ def _known(error: BaseException) -> Failure | None:
                 ExitCode.REFUSED, str(error), error.hint or None, name=error.name,
                 values=error.values,
             )  # fmt: skip
+        case VerificationError():
+            help_ = "ask another node; this one is wrong, or its chain has another genesis"
+            return Failure(ExitCode.DIFFERENCES, str(error), help_, name=name)
+        case IncompleteReadError():
+            return Failure(ExitCode.REFUSED, str(error), "try again", name=name)
         case NodeUnreachableError():
             help_ = "start one with gtx run or gtx devnet, or say where it is with --rpc-url"
             return Failure(ExitCode.UNREACHABLE, str(error), help_, name=name)

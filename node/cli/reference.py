@@ -40,7 +40,7 @@ _MEANINGS: Final = {
     ExitCode.UNREACHABLE: "The node does not answer.",
     ExitCode.REFUSED: "The node or a contract refuses what was asked.",
     ExitCode.NOT_FINAL: "The transaction was not in a block in time; it may still become final.",
-    ExitCode.DIFFERENCES: "An audit found that the chain is not what it claims.",
+    ExitCode.DIFFERENCES: "An audit or a proof found that something is not what it claims to be.",
     ExitCode.INTERRUPTED: "Stopped by Ctrl-C.",
 }
 

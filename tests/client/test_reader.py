@@ -10,7 +10,6 @@ from chain.bech32 import encode_address
 from chain.genesis import Genesis, InvalidGenesisError
 from chain.light import VerificationError
 from client import reader as reader_module
-from client.light import blocks as blocks_module
 from client.reader import IncompleteReadError, Proven, Reader
 from client.rpc import NodeUnreachableError, Rpc, RpcError
 from contracts.governance.authorities import Authorities, Authority
@@ -81,6 +80,8 @@ async def test_tables_are_read_as_contracts_read_them() -> None:
         assert (await reader.get(Credit.accounts, NOBODY)).value == EMPTY
         assert (await reader.get(Accounts.nonces, ALICE)).value == 6
         assert (await reader.get(Accounts.key_records, ALICE)).value is None
+        each = await reader.get_each(BOB, Accounts.nonces, Credit.accounts, Nrg.balances)
+        assert each == Proven(reader.newest, (0, bob, 0))
         supply = await reader.cell(Credit.supply)
         accounts = await reader.items(Credit.accounts)
         assert supply.value == sum(sum(one.columns()) for _, one in accounts.value)
@@ -261,16 +262,6 @@ async def test_answers_that_overtake_each_other_are_no_way_back() -> None:
             answered.set()
         assert found == [1]
         assert reader.newest.height == 2
-
-
-async def test_of_many_blocks_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks_module, "BLOCKS_MAX", 4)
-    backend, _ = await town(7)
-    async with serving(backend) as served, Liar(served.url) as rpc:
-        reader = reader_of(backend, rpc)
-        for height in (7, 1, 2, 3, 6, 5, 4, 0, 7, 1):
-            assert (await reader.header(height)).height == height
-        assert reader.newest.height == 7
 
 
 # Over a real node
