@@ -25,7 +25,7 @@ that is proven at or below its height, so that a former set counts for nothing a
 ended it.
 """
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from dataclasses import dataclass
 from typing import Final
 
@@ -133,7 +133,9 @@ class Finality:
             self._add(header, answer, old)
             if header.next_validators_hash != old.hash:
                 validators = await self._members(header)
-                self._succeed(Succession(middle + 1, validators))
+                # Whoever asked at the same time may have added the same, which does no harm.
+                proven = Succession(middle + 1, validators)
+                insort(self._successions, proven, key=lambda one: one.height)
                 return
             low = middle
         raise VerificationError(
@@ -168,12 +170,6 @@ class Finality:
             f"validator set, and the node gives the members of others: "
             f"{', '.join(one.hash.hex() for one in offered)}"
         )
-
-    def _succeed(self, succession: Succession) -> None:
-        """Keep a proven set; whoever asked at the same time may have proven it as well."""
-        position = bisect_right(self._successions, succession.height, key=lambda one: one.height)
-        if self._successions[position - 1].height != succession.height:
-            self._successions.insert(position, succession)
 
     def _add(self, header: Header, answer: Answer, validators: ValidatorSet) -> None:
         """Verify a header by its certificate and keep it."""

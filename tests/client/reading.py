@@ -4,6 +4,8 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+import trio
+
 from chain.genesis import Genesis
 from client.reader import Reader
 from client.rpc import Rpc
@@ -43,6 +45,8 @@ class Saying(Rpc):
         self.say = say
 
     async def call(self, method: str, /, **params: Json) -> Json:
+        # As over a network, others go on meanwhile.
+        await trio.lowlevel.checkpoint()
         return self.say(method, **params)
 
 

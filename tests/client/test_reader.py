@@ -1,7 +1,7 @@
 """A reader who trusts no node gets what is in the chain: headers, values, ranges, receipts."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import trio
@@ -13,8 +13,8 @@ from client import reader as reader_module
 from client.reader import IncompleteReadError, Proven, Reader
 from client.rpc import NodeUnreachableError, Rpc, RpcError
 from contracts.governance.authorities import Authorities, Authority
-from contracts.kernel import Map
-from contracts.kernel.types import Address
+from contracts.kernel import Map, Record, Size, record
+from contracts.kernel.types import Address, Hash32, Uthb
 from contracts.money.accounts import Accounts
 from contracts.money.credit import EMPTY, Account, Credit
 from contracts.money.nrg import Nrg
@@ -35,6 +35,21 @@ from tests.node.api.real_node import real_node
 from tests.node.api.serving import serving
 from tests.node.api.test_real_node import transfer as transfer_call
 from tests.support.genesis import make_genesis
+
+
+@record(version=1)
+class Shorter(Record):
+    """An account's value as it might once have been."""
+
+    free: Uthb
+
+
+@record(version=2)
+class Newer(Record):
+    """An account's value as it might become: as long as it is, and of another version."""
+
+    columns: Annotated[bytes, Size(64)]
+    history_head: Hash32
 
 
 async def test_a_reader_begins_with_block_0_of_its_genesis() -> None:
@@ -101,7 +116,10 @@ async def test_a_value_that_these_contracts_cannot_read_is_named() -> None:
         # Tables of a later version, with other values under the same keys.
         plain = Map[Address, Authority | None](id=Accounts.nonces.id, default=None)
         packed = Map[Address, Account](id=Accounts.nonces.id, default=EMPTY, packed=True)
-        tables: list[Map[Address, Any]] = [plain, packed]
+        shorter = Map[Address, Shorter | None](id=Credit.accounts.id, default=None, packed=True)
+        newer = Map[Address, Newer | None](id=Credit.accounts.id, default=None, packed=True)
+        assert Newer.shape.packed_size == Account.shape.packed_size
+        tables: list[Map[Address, Any]] = [plain, packed, shorter, newer]
         for table in tables:
             table.read_types("later")
             with pytest.raises(VerificationError, match="proven, but no later that is known here"):

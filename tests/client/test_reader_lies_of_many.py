@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from chain.light import VerificationError
+from chain.merkle import InclusionProof, merkle_root
 from tests.client.reading import Json
-from tests.client.recorded import changed, read, recording
+from tests.client.recorded import certify, changed, form, header_in, read, recording
 
 Change = Callable[[Json], object]
 HASH = "ab" * 32
@@ -145,6 +146,19 @@ def test_a_receipt_that_does_not_follow_is_refused(what: str, said: str, change:
     with pytest.raises(VerificationError) as caught:
         read("receipt", changed(change))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("raw", [b"\0", b"\x80", b"\x9f"])
+def test_a_leaf_that_is_no_receipt_is_refused(raw: bytes) -> None:
+    """Here all validators have signed it."""
+
+    def put(answer: Json) -> None:
+        answer["header"]["receipts_root"] = merkle_root([raw]).hex()
+        answer["certificate"] = form(certify(header_in(answer)))
+        answer.update(receipt_raw=raw.hex(), proof=form(InclusionProof.of([raw], 0)))
+
+    with pytest.raises(VerificationError, match="tx_receipt, block 1: "):
+        read("receipt", changed(put))
 
 
 def test_what_is_told_for_people_alone_is_not_read() -> None:

@@ -165,6 +165,11 @@ def test_three_sets_are_followed_where_the_node_gives_the_members() -> None:
         chain.read(None)
 
 
+def test_a_set_that_comes_back_is_known() -> None:
+    chain = Headers(chain_of((FIRST, 5), (SECOND, 5), (FIRST, 5)), offered=(SECOND, SECOND))
+    assert chain.read(8, 15, 3) == [chain.headers[h] for h in (8, 15, 3)]
+
+
 def test_two_readings_at_once_find_the_same_change() -> None:
     chain = Headers(chain_of((FIRST, 7), (SECOND, 5)))
     reader = chain.reader()
