@@ -159,14 +159,19 @@ def _tie_hash(tie_domain: bytes, participant: int) -> bytes:
 def _tie_heads(tie_domain: bytes, participants: Int64s) -> Int64s:
     """Return the first words of the tie hashes, which nearly always decide.
 
-    In batches, because a million hashes at once would leave the processor's cache.
+    In batches, because a million hashes at once would leave the processor's cache. Each goes on
+    from a copy of the hash of the domain: a fifth less time than beginning anew.
     """
+    begun = sha256(tie_domain)
     heads = np.empty(participants.size, dtype=np.int64)
     for start in range(0, participants.size, HASHES_PER_BATCH):
         batch = slice(start, start + HASHES_PER_BATCH)
-        ids = iter_unpack("8s", participants[batch].astype(">i8").tobytes())
-        hashes = b"".join([sha256(tie_domain + each).digest() for (each,) in ids])
-        heads[batch] = _ordered_words(_rows(hashes))[:, 0]
+        hashes = []
+        for (each,) in iter_unpack("8s", participants[batch].astype(">i8").tobytes()):
+            one = begun.copy()
+            one.update(each)
+            hashes.append(one.digest())
+        heads[batch] = _ordered_words(_rows(b"".join(hashes)))[:, 0]
     return heads
 
 
