@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 
 from contracts.kernel import codec
 from contracts.kernel.record import RecordShape
-from contracts.kernel.shape import BytesShape, OptionalShape, Shape, shape_of
+from contracts.kernel.shape import BytesShape, IntShape, OptionalShape, Shape, shape_of
 from contracts.kernel.state import TABLE_ID_BYTES, State, after
 
 # Decoded values that a table of one execution keeps.
@@ -245,14 +245,10 @@ class Cell(Table, Generic[V]):
 
 def _key_codec(prefix: bytes, shapes: tuple[Shape, ...], *, single: bool) -> Callable[[Any], bytes]:
     """Return what makes raw keys; short keys, which most are, without a loop."""
-    forms = tuple(shape.to_key for shape in shapes)
+    forms = tuple(_key_form(shape) for shape in shapes)
     if single:
         (only,) = forms
-        size = shapes[0].key_size
-        if type(shapes[0]) is not BytesShape:
-            return lambda key: prefix + only(key)
-        # Bytes of the right size are their own form; anything else is refused by the slow way.
-        return lambda key: prefix + (key if type(key) is bytes and len(key) == size else only(key))
+        return lambda key: prefix + only(key)
     if len(forms) == _PAIR:
         first, second = forms
 
@@ -270,6 +266,22 @@ def _key_codec(prefix: bytes, shapes: tuple[Shape, ...], *, single: bool) -> Cal
 
         return of_three
     return lambda key: prefix + b"".join([form(p) for form, p in zip(forms, key, strict=True)])
+
+
+def _key_form(shape: Shape) -> Callable[[Any], bytes]:
+    """Return `shape.to_key`, without the calls in it where a value is as it should be."""
+    slow, size = shape.to_key, shape.key_size
+    assert size is not None, "a key has a fixed width"
+    if type(shape) is BytesShape:
+        return lambda v: v if type(v) is bytes and len(v) == size else slow(v)
+    if type(shape) is IntShape and shape.low >= 0:
+        low, high = shape.low, shape.high
+
+        def of_int(v: Any) -> bytes:  # noqa: ANN401 - whatever a contract asks for
+            return v.to_bytes(size, "big") if type(v) is int and low <= v <= high else slow(v)
+
+        return of_int
+    return slow
 
 
 def _value_codec(

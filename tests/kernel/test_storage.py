@@ -287,3 +287,13 @@ def test_a_key_of_bytes_is_checked_like_any_other() -> None:
     for wrong in (b"a", b"abc", bytearray(b"ab"), "ab", None):
         with pytest.raises(BadValueError):
             tags[wrong]  # type: ignore[index]  # what a bug might ask for
+
+
+@given(st.integers(0, 2**63 - 1) | st.sampled_from((-1, 2**63, True, 1.0, b"1", None)))
+def test_a_key_of_a_number_is_that_of_its_shape(key: Any) -> None:  # noqa: ANN401 - anything
+    counts = declared(Map[Uint, Uint](id=0x1001, default=0))
+    if type(key) is int and 0 <= key < 2**63:
+        assert counts.raw_key(key) == b"\x10\x01" + key.to_bytes(8, "big")
+        return
+    with pytest.raises(BadValueError):
+        counts.raw_key(key)
