@@ -17,13 +17,13 @@ from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.mempool import Mempool, MempoolLimits
 from chain.validators import Validator
-from chain.verdicts import Verdicts
 from node.engine import Alone, Engine, Outbox, Parts
 from node.home import Home
 from node.intake import Intake
 from node.leveldb import LevelStore
 from node.publish import CachedReader, TipAccounts
 from node.recovery import recover_chain
+from node.shared_verdicts import SharedVerdicts
 from node.signer import Signer
 from node.workers import SignatureWorkers
 
@@ -62,7 +62,7 @@ def open_node(
 
     Raises `HomeError`, `StorageError`, `ForeignChainError`, `CorruptStateError` or `SignerError`.
     """
-    verdicts = Verdicts()
+    verdicts = SharedVerdicts()
     with ExitStack() as opened:
         opened.enter_context(home.locked())
         store = LevelStore(home.database)
