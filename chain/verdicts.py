@@ -2,7 +2,8 @@
 
 A verdict depends only on the bytes of key, message and signature, so it can be kept for ever; the
 cache keeps the latest. A miss is verified inline by the same function, so that what a block means
-never depends on what happens to be cached. (PROTOCOL §4, signed claims.)
+never depends on what happens to be cached. It belongs to one thread: a node puts a lock around it.
+(PROTOCOL §4, signed claims.)
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,8 @@ from typing import Final, NamedTuple, Protocol
 
 from chain.crypto import verify
 
-VERDICTS_MAX: Final = 200_000
+# As many signed readings as a full mempool holds, whose 64 MiB are 167 bytes for each of them.
+VERDICTS_MAX: Final = 400_000
 
 
 class SignedMessage(NamedTuple):

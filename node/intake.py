@@ -1,13 +1,13 @@
 """Intake: from submitted bytes to waiting transactions.
 
 Refuse by length, decode and verify in worker processes, admit: in this order, cheapest refusal
-first. The node itself only makes the objects that a worker has found the fields of, keeps its
-verdicts, and decodes what a worker refused, for the refusal's name. All of it gives way to the loop
-every few transactions, so that a large batch holds nobody up.
+first. The node itself only makes the objects that a worker has found the fields of, keeps the
+verdicts on what it admits, and decodes what a worker refused, for the refusal's name. All of it
+gives way to the loop every few transactions, so that a large batch holds nobody up.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
@@ -24,6 +24,13 @@ CHUNK_BYTES: Final = 2**14
 CHUNK_MAX: Final = 64
 
 
+class _Decoded(NamedTuple):
+    """What a worker found: the transaction, and the verdicts on its `signed_messages`."""
+
+    prepared: PreparedTransaction
+    verdicts: Sequence[bool] = ()
+
+
 class Intake:
     """Takes transactions in for one node."""
 
@@ -37,7 +44,8 @@ class Intake:
     ) -> None:
         """Admit to `mempool`; `wake` is called when something new may wait for a block.
 
-        `verdicts` are those that mempool and execution look up.
+        `verdicts` are those that execution looks up: of what waits for a block, so that nothing
+        that is refused can push them out.
         """
         self._chain_id = chain_id
         self._mempool = mempool
@@ -49,7 +57,7 @@ class Intake:
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
         """Verify and admit transactions; one answer each, in order."""
         async with self._places:
-            decoded: dict[int, PreparedTransaction] = {}
+            decoded: dict[int, _Decoded] = {}
             async with trio.open_nursery() as nursery:
                 for places in batches(raws):
                     nursery.start_soon(self._decode, raws, places, decoded)
@@ -62,9 +70,9 @@ class Intake:
         return answers
 
     async def _decode(
-        self, raws: Sequence[bytes], places: list[int], decoded: dict[int, PreparedTransaction]
+        self, raws: Sequence[bytes], places: list[int], decoded: dict[int, _Decoded]
     ) -> None:
-        """Have a batch decoded and verified, and put what was good in its place."""
+        """Have a batch decoded and verified, and put what could be decoded in its place."""
         found = await self._workers.decode(self._chain_id, [raws[place] for place in places])
         pace = _Pace()
         for place, one in zip(places, found, strict=True):
@@ -73,21 +81,20 @@ class Intake:
             raw = raws[place]
             await pace.take(raw)
             fields, verdicts = one
-            prepared = from_fields(raw, self._chain_id, fields)
-            for signed, verdict in zip(prepared.signed_messages, verdicts, strict=True):
-                self._verdicts.keep(signed, verdict=verdict)
-            decoded[place] = prepared
+            decoded[place] = _Decoded(from_fields(raw, self._chain_id, fields), verdicts)
 
-    def _admit(self, raw: bytes, decoded: PreparedTransaction | None) -> Submission:
+    def _admit(self, raw: bytes, decoded: _Decoded | None) -> Submission:
         """Answer for one transaction; None is one that is too long or that a worker refused."""
         try:
-            one = decoded or prepare(decode_transaction(raw, self._chain_id))
+            one, verdicts = decoded or _Decoded(prepare(decode_transaction(raw, self._chain_id)))
         except NotIncludableError as error:
             return Submission(b"", error)
         try:
-            self._mempool.add(one)
+            self._mempool.add(one, verdicts)
         except NotIncludableError as error:
             return Submission(one.id, error)
+        for signed, verdict in zip(one.signed_messages, verdicts, strict=False):
+            self._verdicts.keep(signed, verdict=verdict)
         return Submission(one.id)
 
 

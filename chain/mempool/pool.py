@@ -11,7 +11,7 @@ told which accounts a block touched and asks again for those alone. Taking in, d
 cost O(log n) a transaction.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -118,10 +118,12 @@ class Mempool:
             "lanes": lanes,
         }
 
-    def add(self, prepared: PreparedTransaction) -> list[Departure]:
+    def add(self, prepared: PreparedTransaction, verdicts: Sequence[bool] = ()) -> list[Departure]:
         """Take a transaction in; returns what left for it.
 
-        Raises `NotIncludableError` and changes nothing then.
+        `verdicts` are known ones on its `signed_messages`, from the first on; the pool asks its
+        judge for those on the sender's signatures that are missing. Raises `NotIncludableError`
+        and changes nothing then.
         """
         if prepared.id in self._by_id:
             raise AlreadyKnown(id=prepared.id)
@@ -133,7 +135,7 @@ class Mempool:
         replaced = self._check_nonce(entry)
         self._check_caps(entry, replaced)
         victims = self._who_leaves(entry, replaced)
-        self._check_signatures(entry)
+        self._check_signatures(entry, verdicts)
         left = [] if replaced is None else [Departure(replaced.prepared, Replaced(id=prepared.id))]
         if replaced is not None:
             self._remove(replaced)
@@ -245,15 +247,16 @@ class Mempool:
         if need_uthb > queue.free_uthb:
             raise CannotPayFee(sender=queue.sender, have_uthb=queue.free_uthb, need_uthb=need_uthb)
 
-    def _check_signatures(self, entry: Entry) -> None:
+    def _check_signatures(self, entry: Entry, verdicts: Sequence[bool]) -> None:
         signed, queue = entry.prepared.signed, entry.queue
         keys = signed.keys
         if keys != queue.accepted_keys:
             if not self._view.accepts_keys(queue.sender, keys):
                 raise WrongKeys(sender=queue.sender)
             queue.accepted_keys = keys
-        for one in signed.signed:
-            if not self._judge.verdict(one):
+        for place, one in enumerate(signed.signed):
+            good = verdicts[place] if place < len(verdicts) else self._judge.verdict(one)
+            if not good:
                 raise BadSignature(public_key=one.public_key)
 
     def _who_leaves(self, entry: Entry, replaced: Entry | None) -> list[Entry]:

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import trio
@@ -12,11 +12,19 @@ import trio
 from chain.block import TRANSACTION_BYTES_MAX
 from chain.mempool import AlreadyKnown, Departure, Mempool
 from chain.refusals import BadSignature, MalformedTransaction, NonceGap, WrongChain
-from chain.transaction import PreparedTransaction, decode_transaction, prepare
+from chain.transaction import (
+    CheckedFields,
+    PreparedTransaction,
+    decode_transaction,
+    from_fields,
+    prepare,
+)
 from chain.verdicts import SignedMessage, Verdicts
 from contracts.kernel import sha256
+from node import intake
 from node.backend import Submission
 from node.intake import CHUNK_MAX, Intake
+from node.worker_process import Decoded
 from node.workers import BATCH_MAX, SignatureWorkers
 from tests.node.submitted import CHAIN_ID, forged, readings, transfer
 from tests.support.genesis import parameters
@@ -41,6 +49,18 @@ class Forbidden(SignatureWorkers):
 
     async def decode(self, chain_id: bytes, batch: object) -> list[object]:  # type: ignore[override]  # never answers
         pytest.fail("sent to a worker")
+
+
+class Watched(SignatureWorkers):
+    """Workers that say when a batch has come back."""
+
+    batch = trio.Event()
+
+    async def decode(self, chain_id: bytes, raws: Sequence[bytes]) -> list[Decoded | None]:
+        found = await super().decode(chain_id, raws)
+        self.batch.set()
+        self.batch = trio.Event()
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +138,14 @@ async def test_the_verdict_on_every_claim_is_kept_true_and_false_alike(desk: Des
     assert len(desk.verdicts) == 1 + 100 + 1, "no verdict on anything else"
 
 
+async def test_what_is_refused_leaves_no_verdict_behind(desk: Desk) -> None:
+    true = [True] * 100
+    batch = [readings(0, true), forged(transfer(1)), readings(999, true), forged(readings(1, true))]
+    answers = await desk.intake.submit(batch)
+    assert errors(answers) == [NONE, BadSignature, NonceGap, BadSignature]
+    assert len(known(desk, batch[0])) == len(desk.verdicts) == 1 + 100
+
+
 async def test_a_submission_of_many_batches_is_answered_in_order(desk: Desk) -> None:
     batch = [transfer(nonce) for nonce in range(60)] * (3 * BATCH_MAX // 60)
     answers = await desk.intake.submit(batch)
@@ -135,12 +163,12 @@ async def test_what_is_too_long_is_sent_to_no_worker() -> None:
 
 async def test_a_worker_killed_in_mid_batch_costs_no_transaction() -> None:
     others = multiprocessing.active_children()
-    with SignatureWorkers(1) as workers:
+    with Watched(1) as workers:
         desk = Desk(workers)
         await desk.intake.submit([transfer(0)])
         (child,) = [one for one in multiprocessing.active_children() if one not in others]
         assert child.pid is not None
-        # Signed claims keep the worker busy; what is in the first batch shows in the cache.
+        # Signed claims keep the worker busy after the first batch.
         batch = [transfer(1), *[readings(nonce, [True] * 300) for nonce in range(2, 12)]]
         batch[5] = forged(batch[5])
         answers: list[Submission] = []
@@ -151,12 +179,11 @@ async def test_a_worker_killed_in_mid_batch_costs_no_transaction() -> None:
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(submit)
-                while len(desk.verdicts) == 1:  # noqa: ASYNC110 - nobody tells of a verdict
-                    await trio.sleep(0.001)
+                await workers.batch.wait()
                 assert not answers, "the worker is still at work"
                 os.kill(child.pid, signal.SIGKILL)
         assert errors(answers) == [BadSignature if place == 5 else NONE for place in range(11)]
-        assert all(known(desk, raw) for raw in batch)
+        assert all(known(desk, raw) for place, raw in enumerate(batch) if place != 5)
 
 
 class Ticking:
@@ -175,26 +202,32 @@ class Ticking:
         self.done[what, self.turn] += 1
 
 
-async def test_a_large_submission_gives_way_to_the_loop(desk: Desk) -> None:
+async def test_a_large_submission_gives_way_to_the_loop(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ticking = Ticking()
-    keep, add = desk.verdicts.keep, desk.mempool.add
+    add = desk.mempool.add
 
-    def counted_keep(signed: SignedMessage, *, verdict: bool) -> None:
-        ticking.count("keep")
-        keep(signed, verdict=verdict)
+    def counted_from_fields(
+        raw: bytes, chain_id: bytes, fields: CheckedFields
+    ) -> PreparedTransaction:
+        ticking.count("make")
+        return from_fields(raw, chain_id, fields)
 
-    def counted_add(prepared: PreparedTransaction) -> list[Departure]:
+    def counted_add(
+        prepared: PreparedTransaction, verdicts: Sequence[bool] = ()
+    ) -> list[Departure]:
         ticking.count("add")
-        return add(prepared)
+        return add(prepared, verdicts)
 
-    desk.verdicts.keep = counted_keep  # type: ignore[method-assign]  # counts, and does the same
-    desk.mempool.add = counted_add  # type: ignore[method-assign]  # the same
+    monkeypatch.setattr(intake, "from_fields", counted_from_fields)
+    desk.mempool.add = counted_add  # type: ignore[method-assign]  # counts, and does the same
     batch = [transfer(nonce) for nonce in range(60)] * (BATCH_MAX // 60)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ticking.run)
         answers = await desk.intake.submit(batch)
         nursery.cancel_scope.cancel()
-    for what in ("keep", "add"):
+    for what in ("make", "add"):
         per_turn = [count for (whose, _), count in ticking.done.items() if whose == what]
         assert sum(per_turn) == len(batch) == len(answers)
         # Of two tasks the loop may run either first in its turn, so one may have two in a row.
