@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
+import trio
 
 Json = Any
 
@@ -57,7 +58,9 @@ class Rpc:
     def __init__(self, url: str = DEFAULT_URL, *, timeout_s: float = TIMEOUT_S) -> None:
         """Speak to the node at `url`; every request ends within `timeout_s`."""
         self.url = url
-        self._http = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
+        self._timeout_s = timeout_s
+        # Its own time-outs count each read, and a node may send a byte at a time.
+        self._http = httpx.AsyncClient(timeout=None, trust_env=False)  # noqa: S113 - see `call`
         self._requests = 0
 
     async def __aenter__(self) -> Self:
@@ -79,7 +82,11 @@ class Rpc:
         self._requests += 1
         body = {"jsonrpc": "2.0", "id": self._requests, "method": method, "params": params}
         try:
-            answer = _object(await self._post(json.dumps(body).encode()))
+            with trio.fail_after(self._timeout_s):
+                answer = _object(await self._post(json.dumps(body).encode()))
+        except trio.TooSlowError as error:
+            why = f"no whole answer to {method} within {self._timeout_s} s"
+            raise NodeUnreachableError(self.url, why) from error
         except (httpx.HTTPError, ValueError) as error:
             raise NodeUnreachableError(self.url, str(error) or type(error).__name__) from error
         if "error" in answer:

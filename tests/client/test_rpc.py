@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -70,6 +70,29 @@ async def test_an_error_without_its_parts_is_still_one(error: object) -> None:
 async def test_what_is_no_answer_is_said_to_be_none(body: bytes) -> None:
     with pytest.raises(NodeUnreachableError, match="no node answers at http"):
         await ask(body)
+
+
+async def test_an_answer_that_only_drips_ends_in_time() -> None:
+    async def drip(stream: trio.SocketStream) -> None:
+        await stream.receive_some(65_536)
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        with suppress(trio.BrokenResourceError):  # The client has given up.
+            while True:
+                await stream.send_all(b" ")
+                await trio.sleep(0.01)
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, drip, 0, host="127.0.0.1"))
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
+        async with Rpc(url, timeout_s=0.1) as rpc:
+            with (
+                trio.fail_after(10),
+                pytest.raises(
+                    NodeUnreachableError, match=r"no whole answer to chain_status within 0\.1 s"
+                ),
+            ):
+                await rpc.call("chain_status")
+        nursery.cancel_scope.cancel()
 
 
 # The HTTP library leaves its own generators to the collector where an answer is not read out.
