@@ -27,7 +27,12 @@ from chain.transaction import PreparedTransaction, decode_transaction, prepare
 from chain.trie.trie import Trie
 from chain.trie.versions import Version
 from chain.validators import Validator, ValidatorSet
-from chain.validity import BODY_RESERVE_BYTES, check_body, check_certificate, check_header
+from chain.validity import (
+    check_body,
+    check_certificate,
+    check_header,
+    transactions_bytes_max,
+)
 from chain.verdicts import Judge, SignedMessage
 from chain.votes import Certificate
 from contracts.kernel import Host
@@ -191,7 +196,7 @@ class Ledger:
         size = 0
         for prepared in transactions:
             size += len(prepared.signed.raw)
-            if size > parameters.block_bytes_max - BODY_RESERVE_BYTES:
+            if size > transactions_bytes_max(parameters):
                 break
             if len(taken) == parameters.block_transactions_max:
                 break
@@ -209,7 +214,9 @@ class Ledger:
         result = execution.finish()
         body = Body(parent_certificate, tuple(p.signed.raw for p in taken), ())
         ids = tuple(p.id for p in taken)
-        return self._complete(time_ms, proposer, body, result, ids).block, refused
+        made = self._complete(time_ms, proposer, body, result, ids)
+        self._keep(made)
+        return made.block, refused
 
     def validate(self, block: Block) -> None:
         """Check a block against every rule of the chain; raises `InvalidBlockError`."""
@@ -231,13 +238,14 @@ class Ledger:
         header = block.header
         made = self._complete(header.time_ms, header.proposer, block.body, result, ids)
         if made.block.id != block.id:
-            self._forget(made.block.id)
+            self._trie.release(made.version)
             for name in ("receipts_root", "state_root", "next_validators_hash", "evidence_root"):
                 expected, got = getattr(made.block.header, name), getattr(header, name)
                 if expected != got:
                     raise InvalidBlockError(name, expected, got)
             reason = "header differs"
             raise InvalidBlockError(reason, made.block.id, block.id)
+        self._keep(made)
 
     def commit(self, block_id: bytes, certificate: Certificate) -> Candidate:
         """Make a validated candidate final; its siblings are dropped."""
@@ -282,7 +290,7 @@ class Ledger:
     def _complete(
         self, time_ms: int, proposer: bytes, body: Body, result: BlockResult, ids: tuple[bytes, ...]
     ) -> Candidate:
-        """Make the header that this execution yields, and keep the candidate."""
+        """Make the header that this execution yields; the caller keeps or releases it."""
         tip = self.tip
         version = self._trie.apply(tip.version, result.changes)
         history, nodes = tip.history.append(tip.block_id)
@@ -303,15 +311,17 @@ class Ledger:
             next_validators_hash=result.next_validators.hash,
             params_hash=tip.parameters.hash,
         )
-        block = Block(header, body)
-        candidate = Candidate(block, result, version, history, tuple(nodes), ids)
-        if block.id in self._candidates:
-            self._trie.release(version)
-            return self._candidates[block.id]
+        return Candidate(Block(header, body), result, version, history, tuple(nodes), ids)
+
+    def _keep(self, candidate: Candidate) -> None:
+        """Keep an executed block, once, in place of the oldest if there are too many."""
+        block_id = candidate.block.id
+        if block_id in self._candidates:
+            self._trie.release(candidate.version)
+            return
         while len(self._candidates) >= CANDIDATES_MAX:
             self._forget(next(iter(self._candidates)))
-        self._candidates[block.id] = candidate
-        return candidate
+        self._candidates[block_id] = candidate
 
     def _prepared(self, block: Block) -> list[PreparedTransaction]:
         prepared = []

@@ -57,6 +57,11 @@ def check_certificate(certificate: Certificate | None, tip: Tip, verifier: Verif
         raise InvalidBlockError(reason, "a valid certificate", str(error)) from error
 
 
+def transactions_bytes_max(parameters: ChainParameters) -> int:
+    """Return how many bytes of transactions a block holds."""
+    return parameters.block_bytes_max - BODY_RESERVE_BYTES
+
+
 def check_body(block: Block, parameters: ChainParameters) -> None:
     """Check counts, sizes and the root of the transactions; they are not decoded here."""
     header, body = block.header, block.body
@@ -65,9 +70,9 @@ def check_body(block: Block, parameters: ChainParameters) -> None:
         reason = "too many transactions"
         raise InvalidBlockError(reason, f"≤ {parameters.block_transactions_max}", count)
     size = sum(len(raw) for raw in body.transactions)
-    if size > parameters.block_bytes_max - BODY_RESERVE_BYTES:
+    if size > transactions_bytes_max(parameters):
         reason = "transactions are too large"
-        raise InvalidBlockError(reason, f"≤ {parameters.block_bytes_max}", size)
+        raise InvalidBlockError(reason, f"≤ {transactions_bytes_max(parameters)}", size)
     if body.evidence:
         reason = "evidence is not accepted by execution version 1"
         raise InvalidBlockError(reason, 0, len(body.evidence))

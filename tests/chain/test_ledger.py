@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from chain.block import Block, Body, Header, InvalidBlockError
-from chain.ledger import CorruptStateError, ForeignChainError, Ledger
+from chain.ledger import CANDIDATES_MAX, CorruptStateError, ForeignChainError, Ledger
 from chain.light import verify_earlier_block, verify_final, verify_receipt, verify_transaction
 from chain.merkle import InclusionProof, merkle_root
 from chain.mmr import prove as prove_history
 from chain.refusals import CannotPayFee, LowNonce
+from chain.validity import check_body, transactions_bytes_max
 from chain.verdicts import Verdicts
 from contracts.kernel import Value
 from tests.support.chain import ChainNode, InOrder
@@ -123,6 +124,35 @@ def test_a_block_that_breaks_a_rule_is_refused_with_its_reason(
         follower.ledger.validate(break_(good))
     assert follower.ledger.tip == tip
     follower.ledger.validate(good)
+
+
+@pytest.mark.parametrize(("reason", "break_"), BREAKS, ids=[reason for reason, _ in BREAKS])
+def test_a_refused_block_takes_no_good_one_away(
+    reason: str, break_: Callable[[Block], Block]
+) -> None:
+    node = ChainNode(4)
+    node.decide()
+    good = node.build(node.transfer("alice", 0))
+    for _ in range(CANDIDATES_MAX):
+        with pytest.raises(InvalidBlockError, match=reason):
+            node.ledger.validate(break_(good))
+    node.ledger.commit(good.id, node.certify(good))
+    assert node.ledger.tip.header == good.header
+
+
+def test_a_body_is_refused_at_the_limit_that_a_proposal_keeps() -> None:
+    node = ChainNode()
+    parameters = node.ledger.tip.parameters
+    limit = transactions_bytes_max(parameters)
+    assert 0 < limit < parameters.block_bytes_max
+    block = node.build()
+    for size, refused in ((limit, False), (limit + 1, True)):
+        body = replace(block.body, transactions=(bytes(size - 7), bytes(7)))
+        if refused:
+            with pytest.raises(InvalidBlockError, match=f"≤ {limit}.* {limit + 1}"):
+                check_body(with_body(block, body), parameters)
+        else:
+            check_body(with_body(block, body), parameters)
 
 
 def test_a_parent_certificate_of_another_block_or_with_a_bad_signature_is_refused() -> None:
