@@ -55,6 +55,7 @@ from chain.ledger import Candidate, Ledger
 from chain.mempool import Mempool, accounts_in
 from chain.refusals import BrokenCall
 from chain.store import StoredBlock
+from chain.validity import transactions_bytes_max
 from chain.votes import Certificate
 from contracts.kernel import Host, Value
 from contracts.kernel.clock import ClockMode
@@ -272,7 +273,7 @@ class Engine:
     async def _propose(self, effect: Propose) -> Proposed:
         parameters = self._ledger.tip.parameters
         waiting = self.mempool.proposal(
-            bytes_max=parameters.block_bytes_max, weight_max=parameters.block_weight_max
+            bytes_max=transactions_bytes_max(parameters), weight_max=parameters.block_weight_max
         )
         block, refused = await self._in_execution_thread(
             self._ledger.build, effect.time_ms, self._account, effect.parent_certificate, waiting
@@ -334,6 +335,8 @@ class Engine:
         """Tell the machine once a height when a block is due."""
         announced = -1
         while True:
+            # Taken first: whatever changes from here on, this very event says so.
+            wake = self._wake
             tip = self._publisher.newest.tip
             has_work = self._unit_is_due or self.mempool.has_ready()
             due_ms = due_at_ms(
@@ -344,7 +347,6 @@ class Engine:
                 announced = tip.height + 1
                 await self._send.send(BlockDue(announced))
             timeout_s = max(wait_ms, 0) / MS_PER_S if announced <= tip.height else math.inf
-            wake = self._wake
             with trio.move_on_after(timeout_s):
                 await wake.wait()
 

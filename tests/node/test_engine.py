@@ -9,6 +9,7 @@ import structlog
 import trio
 import trio.testing
 
+from chain.consensus.inputs import BlockDue, Input
 from chain.execution.executor import BlockExecution, BlockResult, FailedUnit
 from chain.execution.receipt import Receipt
 from chain.genesis import Genesis
@@ -19,6 +20,7 @@ from chain.store import StoredBlock
 from chain.transaction import Call, Mode, Transaction, sign_transaction
 from contracts.kernel.schedule import Work
 from node.chain_node import ChainNode, make_signer, open_node
+from node.engine import Engine
 from node.home import Home, HomeError
 from tests.support.genesis import make_genesis, validator_names
 from tests.support.people import account_of, seed_of
@@ -109,6 +111,42 @@ async def test_a_restarted_node_goes_on_where_it_stopped(home: Home, genesis: Ge
     async with running(home, genesis) as node:
         assert node.ledger.tip.height >= heights[-1] > heights[0]
         assert node.ledger.tip.header.chain_id == genesis.chain_id
+
+
+class Busy:
+    """A machine's queue that takes an announced block only when something else has happened."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.announced: list[int] = []
+
+    async def send(self, input_: Input) -> None:
+        assert isinstance(input_, BlockDue), "nothing else is sent here"
+        self.announced.append(input_.height)
+        await trio.lowlevel.checkpoint()
+        self.engine.wake()
+
+
+async def test_what_happens_while_a_block_is_announced_is_looked_at_after_it(
+    home: Home, genesis: Genesis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_node(
+        home, genesis, account=account_of(VALIDATOR), consensus_seed=seed_of(VALIDATOR), workers=1
+    ) as node:
+        busy, looks = Busy(node.engine), 0
+
+        def has_ready() -> bool:
+            nonlocal looks
+            looks += 1
+            return True
+
+        monkeypatch.setattr(node.engine, "_send", busy)
+        monkeypatch.setattr(node.engine.mempool, "has_ready", has_ready)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.engine.run)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert (busy.announced, looks) == ([1], 2)
+            nursery.cancel_scope.cancel()
 
 
 async def test_subscribers_see_every_block_in_order(home: Home, genesis: Genesis) -> None:
