@@ -17,10 +17,11 @@ from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.mempool import Mempool, MempoolLimits
 from chain.validators import Validator
-from node.engine import Alone, Engine, Outbox, Parts
+from node.engine import Engine, Parts
 from node.home import Home
 from node.intake import Intake
 from node.leveldb import LevelStore
+from node.outbox import Alone, Outbox
 from node.publish import CachedReader, TipAccounts
 from node.recovery import recover_chain
 from node.shared_verdicts import SharedVerdicts

@@ -30,10 +30,10 @@ from chain.transaction import Call, Mode, Transaction, sign_transaction
 from chain.votes import Proposal, Vote
 from contracts.kernel import sha256
 from node.chain_node import ChainNode, genesis_of, open_node
-from node.engine import Alone
 from node.explained import failures_explained
 from node.failure import Failure
 from node.home import Home
+from node.outbox import Alone
 from tests.node.damage.faults import Fault, WritePoints
 from tests.support.genesis import validator_names
 from tests.support.people import account_of, seed_of
