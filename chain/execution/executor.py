@@ -199,7 +199,8 @@ class BlockExecution:
         sender, parameters = transaction.sender, self.parameters
         first_event = len(self._host.events)
         self.registry.accounts.nonces[sender] = transaction.nonce + 1
-        self.registry.credit.set_fee_aside(sender, transaction.fee_max_uthb)
+        credit, fee_max = self.registry.credit, transaction.fee_max_uthb
+        credit.set_fee_aside(sender, parameters.fee_aside_uthb(fee_max))
         self._meter.used = intrinsic_weight(prepared, parameters)
         self._meter.limit = limit
         results = self._run_calls(prepared)
@@ -208,7 +209,8 @@ class BlockExecution:
         if weight > self.weight_left:
             raise BlockFull(weight=weight, left=self.weight_left)
         fee = parameters.fee_uthb(weight)
-        self.registry.credit.settle_fee(fee, self._host.events[first_event:])
+        credit.return_fee(fee)
+        credit.settle_fee(self._host.events[first_event:])
         return self._close(prepared.id, int(transaction.mode), results, weight, fee)
 
     def _run_calls(self, prepared: PreparedTransaction) -> list[CallResult]:

@@ -96,10 +96,10 @@ class Accountant:
             for told in deed.events:
                 self._hear(told, metering)
             metering.finish(self.market_time_s)
-            self.arrears.end_deed()
-            self.settlement.end_deed()
             if deed.signed is not None:
                 self._end_transaction(deed)
+            self.arrears.end_deed()
+            self.settlement.end_deed()
             self.books.check_touched()
 
     def finish(self) -> None:
@@ -164,10 +164,11 @@ class Accountant:
         nonce = self.nonces.get(sender, 0)
         findings.compare("nonce", "of the transaction", nonce, transaction.nonce, sender)
         self.nonces[sender] = transaction.nonce + 1
-        self._pay_fee(sender, transaction.fee_max_uthb)
+        self._pay_fee(sender, self._parameters.fee_aside_uthb(transaction.fee_max_uthb))
+        self.books.take_freed()
 
     def _end_transaction(self, deed: Deed) -> None:
-        """Give back what the fee did not need."""
+        """Give back what the fee did not need, which pays a debt as any credit does."""
         assert deed.signed is not None, "the block's own deed is no transaction"
         transaction, receipt = deed.signed.transaction, deed.receipt
         sender, findings = transaction.sender, self._findings
@@ -175,13 +176,14 @@ class Accountant:
         findings.compare("fee", "by weight", fee_uthb, receipt.fee_uthb, sender)
         if fee_uthb > transaction.fee_max_uthb:
             findings.differ("fee", "limit", transaction.fee_max_uthb, fee_uthb, sender)
-        self._pay_fee(sender, fee_uthb - transaction.fee_max_uthb)
+        aside_uthb = self._parameters.fee_aside_uthb(transaction.fee_max_uthb)
+        self._pay_fee(sender, fee_uthb - aside_uthb)
+        self._collect_arrears()
         self.fees_uthb[sender] = self.fees_uthb.get(sender, 0) + fee_uthb
 
     def _pay_fee(self, sender: bytes, fee_uthb: int) -> None:
-        """Move a fee into the pool; what comes back of it pays no debts."""
+        """Move a fee into the pool, or back if negative."""
         self.books.post((sender, Column.FREE, -fee_uthb), (FEE_POOL, Column.FREE, fee_uthb))
-        self.books.take_freed()
 
     def _hear(self, told: Told, metering: "MeteringCalls") -> None:
         """Book what an event says; one that speaks of what does not exist is a difference."""

@@ -68,6 +68,10 @@ class ChainParameters(Record):
         """Return the fee of a transaction that used this much weight."""
         return self.fee_base_uthb + weight * self.fee_per_weight_uthb
 
+    def fee_aside_uthb(self, fee_max_uthb: int) -> int:
+        """Return what a transaction's calls cannot reach: the most that its fee can come to."""
+        return min(fee_max_uthb, self.fee_uthb(self.transaction_weight_max))
+
     def check(self) -> None:
         """Raise `ValueError` for parameters with which the chain could not go on."""
         weights, timing = self.weights, self.timing

@@ -200,18 +200,26 @@ class Credit(Contract, name="credit", number=0x11):
         assert not self._aside_uthb, "a transaction runs after the one before it has ended"
         self._payer, self._aside_uthb = account, amount_uthb
 
-    def give_fee_back(self) -> None:
-        """Forget a fee set aside, for a transaction that leaves no trace."""
-        self._payer, self._aside_uthb = b"", 0
+    def return_fee(self, fee_uthb: int) -> None:
+        """Let go what the fee does not need, which pays the payer's debt as any credit does."""
+        returned_uthb = self._aside_uthb - fee_uthb
+        assert fee_uthb >= 0, "a fee is no income"
+        assert returned_uthb >= 0, "a fee is at most what was set aside"
+        self._aside_uthb = fee_uthb
+        if returned_uthb:
+            self._collect({self._payer: returned_uthb})
 
-    def settle_fee(self, fee_uthb: int, events: Iterable[EmittedEvent]) -> None:
-        """Take what the fee set aside came to, and append a transaction's events to histories."""
-        assert 0 <= fee_uthb <= self._aside_uthb, "a fee is at most what was set aside"
-        payer = self._payer
+    def settle_fee(self, events: Iterable[EmittedEvent]) -> None:
+        """Take the fee still set aside, and append a transaction's events to histories."""
+        payer, fee_uthb = self._payer, self._aside_uthb
         self.give_fee_back()
         heads = _by_owner(events)
         for owner in sorted({payer, *heads}):
             self._finish(owner, -fee_uthb if owner == payer else 0, heads.get(owner, []))
+
+    def give_fee_back(self) -> None:
+        """Forget a fee set aside, for a transaction that leaves no trace."""
+        self._payer, self._aside_uthb = b"", 0
 
     def collect_fees(self, amount_uthb: int) -> None:
         """Bring the fees of a block, already taken from their payers, into the pool."""

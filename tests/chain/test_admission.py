@@ -24,7 +24,7 @@ from tests.support.genesis import FUNDS_UTHB, parameters
 from tests.support.lab import Fault
 from tests.support.lab_world import cells, codes, lab, lab_world, wrong
 from tests.support.people import account_of
-from tests.support.world import FEE_MAX_UTHB, World
+from tests.support.world import World
 
 ALICE, BOB = account_of("alice"), account_of("bob")
 
@@ -208,8 +208,15 @@ def test_the_whole_fee_max_must_be_there(world: World) -> None:
 
 
 def test_a_call_cannot_spend_what_is_set_aside_for_the_fee(world: World) -> None:
-    everything = Call("credit", "transfer", (BOB, FUNDS_UTHB - FEE_MAX_UTHB + 1, b""))
-    assert codes(world.send("alice", everything)) == [0x1101]
+    highest = world.parameters.fee_uthb(world.parameters.transaction_weight_max)
+    for offered, aside in ((highest - 1, highest - 1), (highest, highest), (2 * highest, highest)):
+        free = world.read.credit.free(ALICE)
+        too_much = Call("credit", "transfer", (BOB, free - aside + 1, b""))
+        assert codes(world.send("alice", too_much, fee_max_uthb=offered)) == [0x1101]
+        free = world.read.credit.free(ALICE)
+        rest = Call("credit", "transfer", (BOB, free - aside, b""))
+        assert codes(world.send("alice", rest, fee_max_uthb=offered)) == [0]
+        world.call("bob", "credit", "transfer", ALICE, free - aside, b"")
     all_but_fee = Call("credit", "transfer", (BOB, world.read.credit.free(ALICE) - 9_000, b""))
     assert codes(world.send("alice", all_but_fee, fee_max_uthb=9_000)) == [0]
 

@@ -163,7 +163,8 @@ class MarketWorld(World):
 
     def signed(self, sender: str, *calls: Call, **options: Unpack[Options]) -> PreparedTransaction:
         """Sign a transaction that sets aside no more than its fee."""
-        return super().signed(sender, *calls, **(Options(fee_max_uthb=1) | options))
+        highest_uthb = self.parameters.fee_uthb(self.parameters.transaction_weight_max)
+        return super().signed(sender, *calls, **(Options(fee_max_uthb=highest_uthb) | options))
 
     def block(
         self, *transactions: PreparedTransaction, signers: tuple[bytes, ...] = ()

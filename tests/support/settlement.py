@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from chain.execution.executor import BlockResult
-from chain.transaction import PreparedTransaction
+from chain.execution.receipt import Receipt
+from chain.transaction import Call, PreparedTransaction
 from contracts.grid.model import GenesisGateway, GenesisMeter, GenesisParticipant, GenesisZone
 from contracts.grid.reading import MeteringRules, SignedReading
 from contracts.kernel import Event, Value, codec
 from contracts.money.credit import Allocation
 from contracts.registry import Registry
 from contracts.trading.markets import GenesisMarket
-from contracts.trading.settlement_model import QuarterBill, SettlementRules
+from contracts.trading.settlement_model import Phase, QuarterBill, SettlementRules
 from contracts.trading.terms import Terms
 from tests.support.genesis import (
     DRIVER,
@@ -68,6 +69,7 @@ class SettlementWorld(MarketWorld, GridWorld):  # type: ignore[misc]  # `submit`
         metering: MeteringRules = RULES,
         funds: Mapping[str, int] | None = None,
         unmetered: Sequence[str] = (),
+        fee_per_weight_uthb: int = 0,
     ) -> None:
         """Run the genesis and the blocks that open the first products.
 
@@ -77,7 +79,9 @@ class SettlementWorld(MarketWorld, GridWorld):  # type: ignore[misc]  # `submit`
         self.people = tuple(people)
         self.terms = market or terms()
         self.rules = metering
-        chain = parameters(fee_base_uthb=1, fee_per_weight_uthb=0, block_weight_max=40_000_000)
+        chain = parameters(
+            fee_base_uthb=1, fee_per_weight_uthb=fee_per_weight_uthb, block_weight_max=40_000_000
+        )
         names = [account for person in people for account in person.accounts]
         genesis = make_genesis(people=names, chain=chain, metering=metering, statements=True)
         residents = dict(enumerate(self.people[1:], RETAILER_NUMBER + 1))
@@ -135,6 +139,20 @@ class SettlementWorld(MarketWorld, GridWorld):  # type: ignore[misc]  # `submit`
         """Send readings that must all be accepted."""
         codes = self._send(GATEWAY, "submit_readings", readings)
         assert codes == [0] * len(readings), [hex(code) for code in codes]
+
+    def settle_by(self, who: str, number: int) -> Receipt:
+        """Let a person settle a quarter in the block that makes it due, offering all it has."""
+        due_s = quarter(number + 1) + self.rules.final_s
+        self.advance(due_s - 1)
+        step = Call("settlement", "settle_trades", (ZONE, quarter(number)))
+        all_uthb = self.account(who).free
+        result = self.block(
+            self.signed(DRIVER, Call("clock", "advance", (due_s,))),
+            self.signed(who, *[step] * len(Phase), fee_max_uthb=all_uthb),
+        )
+        receipt = result.receipts[2]
+        assert receipt.results[-1].value is True, "every phase was done"
+        return receipt
 
     def settle(self, number: int) -> None:
         """Drive market time to a quarter's final deadline and let it be settled."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from contracts.kernel.types import QUARTER_S
+from contracts.trading.arrears_words import ArrearsPaid
 from contracts.trading.uniform_price import Side
 from tests.client.audit.audited import AuditedSettlement
 from tests.support.genesis import SETTLEMENT
@@ -79,6 +80,18 @@ def test_who_cannot_pay_owes_and_whoever_waits_has_a_claim() -> None:
     world.deliver(2, {"dave": (900, 0), "bob": (1, 0)})
     world.call("carol", "credit", "transfer", account_of("grid"), 3_000_000, b"")
     world.settle(3)
+    assert world.differences() == ()
+
+
+def test_what_a_fee_did_not_need_pays_the_debt_of_its_own_transaction() -> None:
+    world = AuditedSettlement(
+        fee_per_weight_uthb=1, funds={"bob": 390_000, "bob's second": 0, "bob's third": 0}
+    )
+    world.deliver(1, {"bob": (100, 0), "carol": (0, 100)})
+    world.settle_by("bob", 1)
+    assert world.events(ArrearsPaid)
+    world.deliver(2, {"carol": (0, 100)})
+    world.settle_by("grid", 2)
     assert world.differences() == ()
 
 

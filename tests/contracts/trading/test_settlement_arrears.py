@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from contracts.trading.arrears_words import ArrearsPaid, ArrearsRaised, InArrears
-from contracts.trading.settlement_words import QuarterSettled
+from contracts.trading.settlement_words import PaymentOpened, QuarterSettled
 from tests.contracts.trading.refusing import refuse_bid
 from tests.support.genesis import FUNDS_UTHB, SETTLEMENT
 from tests.support.grid import GRID, ZONE
@@ -12,6 +12,7 @@ from tests.support.people import account_of
 from tests.support.settlement import SettlementWorld
 
 FEE = 5
+NOTHING_ELSE = {"bob's second": 0, "bob's third": 0}
 SHORT = 3_950 + FEE
 BOB = 3
 
@@ -125,6 +126,30 @@ def test_who_owes_too_much_may_not_order_or_transfer() -> None:
     assert world.owed("bob") == 0
     world.bid("bob", 1, 3_000, product=30)
     world.call("bob's second", "credit", "transfer", account_of("dave"), 1, b"")
+    world.check_invariants()
+
+
+def test_nobody_hides_credit_from_a_charge_behind_a_fee() -> None:
+    world = SettlementWorld(fee_per_weight_uthb=1, funds={"bob": 390_000, **NOTHING_ELSE})
+    world.deliver(1, {"bob": (100, 0)})
+    fee = world.settle_by("bob", 1).fee_uthb
+    assert 0 < fee < 390_000
+    owed = 100 * SHORT - (390_000 - fee)
+    assert (world.owed("bob"), world.account("bob").free) == (owed, 0)
+    # Nothing could be reached during the call; what returned of the fee paid as much as it could.
+    assert [e.amount_uthb for e in world.events(ArrearsRaised)] == [100 * SHORT]
+    assert [e.amount_uthb for e in world.events(ArrearsPaid)] == [390_000 - fee]
+    assert [e.solvent for e in world.events(PaymentOpened)] == [True]
+    world.check_invariants()
+
+
+def test_the_grid_account_can_pay_however_high_a_fee_it_offers() -> None:
+    world = SettlementWorld(fee_per_weight_uthb=1)
+    world.deliver(1, {"bob": (0, 100)})
+    world.settle_by(GRID, 1)
+    (paid,) = [e for e in world.events(QuarterSettled) if e.due_uthb]
+    assert (paid.participant, paid.due_uthb, paid.paid_uthb) == (BOB, 220_000, 220_000)
+    assert world.read.settlement.claims_on(ZONE) == 0
     world.check_invariants()
 
 
