@@ -68,18 +68,17 @@ def run_of(week: Week, quarters: int, seed: int) -> Run:
     )
 
 
-async def replay_span(rpc: Rpc, week: Week) -> Week:
-    """Return the span of the data that a node's chain was made for: the week, or one of its days.
+def span_of(chain_id: str, week: Week) -> Week:
+    """Return the span of the data that a chain was made for: the week, or one of its days.
 
     Raises `ReplayError` for any other chain.
     """
-    chain_id = (await rpc.call("chain_status"))["chain_id"]
     days = range(week.quarters // QUARTERS_PER_DAY)
     for span in (week, *(week.days(day, 1) for day in days)):
         if make_genesis(span).chain_id.hex() == chain_id:
             return span
     msg = (
-        f"the node's chain {chain_id[:16]}… was not made for a replay of this data; "
+        f"the chain {chain_id[:16]}… was not made for a replay of this data; "
         "start one that is with `gtx devnet --replay`"
     )
     raise ReplayError(msg)

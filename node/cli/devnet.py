@@ -20,6 +20,7 @@ from chain.validators import Validator
 from client.devnet_keys import VALIDATOR, Identity
 from client.files import write_whole
 from client.genesis_rules import UTHB_PER_THB
+from client.replay.setup import WEEK_FOLDER
 from contracts.governance.parameters import Timing
 from node.chain_node import make_signer, wall_clock_ms
 from node.cli.common import DEFAULTS, Common
@@ -31,6 +32,7 @@ from node.cli.node import (
     running_lines,
 )
 from node.cli.output import answer, table
+from node.cli.replay import span_to_replay
 from node.cli.replaying import GTX, Replaying, run_with_replay
 from node.cli.secrets import DEVNET_PREFIX
 from node.config import Config, LogConfig, LogLevel
@@ -93,6 +95,10 @@ class ReplayOptions:
         if not wanted and any(value is not None for value in (self.seed, self.quarters, self.out)):
             raise _usage("--seed, --quarters and --out are for a replay", "give --replay as well")
         return wanted
+
+    def check(self, genesis: Genesis) -> None:
+        """Refuse a replay that this genesis has no room for; raises `Failure`."""
+        span_to_replay(genesis.chain_id.hex(), WEEK_FOLDER, self.quarters)
 
     def command(self, home: Home) -> tuple[str, ...]:
         """Return the command that replays."""
@@ -166,12 +172,13 @@ async def devnet(
     replays = replaying.wanted()
     home = common.place(FOLDER)
     with failures_explained():
-        if keep and home.genesis.exists():
-            begun = read_genesis(home.genesis)
-            check(begun)
-        else:
-            begun = beginning.genesis_of(GENESIS if replays else None)
-            check(begun)
+        kept = keep and home.genesis.exists()
+        usual = GENESIS if replays else None
+        begun = read_genesis(home.genesis) if kept else beginning.genesis_of(usual)
+        check(begun)
+        if replays:
+            replaying.check(begun)
+        if not kept:
             make_fresh(home, begun)
     config = overrides.of(load_config(home))
     set_up_logs(config.log)

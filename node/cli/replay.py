@@ -25,10 +25,10 @@ from client.replay.report.facts import FactsError
 from client.replay.report.files import files_of
 from client.replay.report.shown import kwh, moment
 from client.replay.report.terminal import print_report
-from client.replay.run import Outcome, replay_span
+from client.replay.run import Outcome, span_of
 from client.replay.run import replay as run_replay
 from client.replay.setup import WEEK_FOLDER
-from client.replay.week import WeekDataError, load_week
+from client.replay.week import Week, WeekDataError, load_week
 from client.rpc import Rpc
 from node.cli.common import DEFAULTS, Common
 from node.cli.output import answer, note, warn
@@ -36,6 +36,7 @@ from node.failure import ExitCode, Failure
 
 OUT_DEFAULT: Final = Path("replay-report")
 PUBLIC_MODE: Final = 0o644
+_EXPECTED: Final = (WeekDataError, ReplayError, FactsError, SourceError)
 
 
 async def replay(
@@ -90,6 +91,26 @@ async def replay(
     return ExitCode.OK if outcome.audit.is_clean else ExitCode.DIFFERENCES
 
 
+def span_to_replay(chain_id: str, data: Path, quarters: int | None) -> tuple[Week, int]:
+    """Return the span that a chain was made for and how many of its quarters to replay.
+
+    Nothing is sent or written before it is known that both are possible. Raises `Failure`.
+    """
+    try:
+        week = span_of(chain_id, load_week(data))
+    except _EXPECTED as error:
+        raise _refused(error) from error
+    count = week.quarters if quarters is None else quarters
+    if not 1 <= count <= week.quarters:
+        raise Failure(
+            ExitCode.USAGE,
+            f"--quarters {count}: it lies in 1 … {week.quarters}",
+            f"leave it out for all {week.quarters} quarter-hours of this chain",
+            name="Usage",
+        )
+    return week, count
+
+
 async def _run(
     url: str, data: Path, seed: int, quarters: int | None, *, quiet: bool
 ) -> tuple[Outcome, float]:
@@ -107,14 +128,8 @@ async def _run(
     console = Console(stderr=True, quiet=quiet)
     try:
         async with Rpc(url) as rpc:
-            week = await replay_span(rpc, load_week(data))
-        count = week.quarters if quarters is None else quarters
-        if not 1 <= count <= week.quarters:
-            raise Failure(
-                ExitCode.USAGE,
-                f"--quarters {count}: this chain has room for 1 … {week.quarters}",
-                name="Usage",
-            )
+            chain_id = (await rpc.call("chain_status"))["chain_id"]
+        week, count = span_to_replay(chain_id, data, quarters)
         with Progress(*columns, console=console) as shown:
             trading = shown.add_task("quarters", total=count, said="")
             auditing = shown.add_task("blocks audited", total=None, said="")
@@ -135,7 +150,11 @@ async def _run(
             outcome = await run_replay(
                 url, week, quarters=count, seed=seed, on_progress=on_progress, on_audit=on_audit
             )
-    except (WeekDataError, ReplayError, FactsError, SourceError) as error:
-        what, _, help_ = str(error).partition("; ")
-        raise Failure(ExitCode.REFUSED, what, help_ or None, name=type(error).__name__) from error
+    except _EXPECTED as error:
+        raise _refused(error) from error
     return outcome, driven_s
+
+
+def _refused(error: Exception) -> Failure:
+    what, _, help_ = str(error).partition("; ")
+    return Failure(ExitCode.REFUSED, what, help_ or None, name=type(error).__name__)

@@ -232,6 +232,35 @@ def test_options_of_a_replay_need_one(gtx: Gtx) -> None:
     assert "--replay" in json.dumps(done.error)
 
 
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("quarters", ["0", "-1", "673", "100000"])
+def test_a_replay_that_does_not_fit_is_refused_before_anything_is_erased(
+    gtx: Gtx, quarters: str
+) -> None:
+    make_fresh(Home(gtx.folder / "home"), small())
+    before = content_of(gtx.folder)
+    done = gtx.run("devnet", "--replay", "--rpc-port", "0", f"--quarters={quarters}")
+    assert done.status == ExitCode.USAGE
+    assert f"--quarters {quarters}: it lies in 1 … 672" in done.err
+    assert "help: leave it out" in done.err
+    assert content_of(gtx.folder) == before
+
+
+def test_a_chain_that_no_week_fits_is_refused_before_anything_is_erased(gtx: Gtx) -> None:
+    make_fresh(Home(gtx.folder / "home"), small())
+    (gtx.folder / "given.json").write_text(small(4).to_json())
+    before = content_of(gtx.folder)
+    for options in (["--genesis", "given.json"], ["--keep"]):
+        done = gtx.run("devnet", "--replay", "--rpc-port", "0", *options)
+        assert done.status == ExitCode.REFUSED
+        assert "was not made for a replay of this data" in done.err
+        assert "help: start one that is with `gtx devnet --replay`" in done.err
+        assert content_of(gtx.folder) == before
+
+
 def test_a_given_genesis_is_run_as_it_is(gtx: Gtx) -> None:
     (gtx.folder / "given.json").write_text(small(4).to_json())
     with gtx.running("devnet", "--genesis", "given.json") as node:
