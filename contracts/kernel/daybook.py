@@ -33,7 +33,6 @@ class Daybook:
 
     def put(self, data: bytes, slot: int, values: Sequence[int]) -> bytes:
         """Return the record with the fields of a slot written."""
-        assert 0 <= slot < SLOTS, f"a day has no slot {slot}"
         before, after = self._around(data, slot)
         return before + self._struct.pack(slot, *values) + after
 
@@ -44,6 +43,10 @@ class Daybook:
 
     def put_all(self, data: bytes, changes: Mapping[int, Sequence[int] | None]) -> bytes:
         """Return the record with slots written, or removed where the change is None."""
+        if len(changes) == 1:
+            # Nearly all changes are of one slot.
+            ((slot, only),) = changes.items()
+            return self.remove(data, slot) if only is None else self.put(data, slot, only)
         slots, end, pieces = data[:: self.stride], 0, []
         for slot in sorted(changes):
             assert 0 <= slot < SLOTS, f"a day has no slot {slot}"
@@ -67,6 +70,7 @@ class Daybook:
 
     def _around(self, data: bytes, slot: int) -> tuple[bytes, bytes]:
         """Return what stands before and after a slot, whether it is there or not."""
+        assert 0 <= slot < SLOTS, f"a day has no slot {slot}"
         slots = data[:: self.stride]
         place = bisect_left(slots, slot)
         end = place + (place < len(slots) and slots[place] == slot)

@@ -6,8 +6,7 @@ than its place in the book. It checks first and changes then: after a refusal th
 and the list goes on.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from contracts.kernel import Context, Map
 from contracts.kernel.ledger import Column, Entry, Ledger
@@ -129,8 +128,7 @@ class Book(Protocol):
         """Charge turns of a loop before it runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """For whom orders are placed; `affiliates` are the others of its group, each with its zone."""
 
     participant: int

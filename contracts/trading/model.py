@@ -170,9 +170,10 @@ class Position(NamedTuple):
 
     def with_open(self, side: Side, quarter_wh: int) -> "Position":
         """Return the position with so many Wh more, or fewer if negative, open on one side."""
+        bids_wh, asks_wh, *others = self
         if side is Side.BID:
-            return self._replace(open_bid_wh=self.open_bid_wh + quarter_wh)
-        return self._replace(open_ask_wh=self.open_ask_wh + quarter_wh)
+            return Position(bids_wh + quarter_wh, asks_wh, *others)
+        return Position(bids_wh, asks_wh + quarter_wh, *others)
 
 
 @record(version=1)

@@ -107,10 +107,14 @@ class Unit:
 
     def __init__(self, data: bytes) -> None:
         """Keep what is stored, and what changes in it apart."""
-        day = UnitDay.of(data)
-        self._positions = day.positions
-        self._holdings = {one.market: one.holdings for one in day.markets}
-        self._open_orders = {one.market: one.open_orders for one in day.markets}
+        self._positions = b""
+        self._holdings: dict[int, bytes] = {}
+        self._open_orders: dict[int, int] = {}
+        if data:
+            self._positions, markets = UnitDay.of(data)
+            for market, open_orders, holdings in markets:
+                self._holdings[market] = holdings
+                self._open_orders[market] = open_orders
         self._new_positions: dict[int, Position] = {}
         self._new_holdings: dict[int, dict[int, Holding]] = {}
 
@@ -141,9 +145,9 @@ class Unit:
 
     def set_holding(self, market: int, slot: int, holding: Holding) -> None:
         """Write a product's holding and keep count of the market's open orders."""
-        before = self.holding(market, slot)
-        change = holding.bids + holding.asks - before.bids - before.asks
-        self._open_orders[market] = self.open_orders(market) + change
+        bids, asks, _ = self.holding(market, slot)
+        change = holding.bids + holding.asks - bids - asks
+        self._open_orders[market] = self._open_orders.get(market, 0) + change
         self._new_holdings.setdefault(market, {})[slot] = holding
 
     def open_orders(self, market: int) -> int:
@@ -152,11 +156,12 @@ class Unit:
 
     def encode(self) -> bytes:
         """Return the bytes to store."""
-        positions = POSITIONS.put_all(self._positions, _without_empty(self._new_positions))
-        holdings = dict(self._holdings)
-        for market, changes in self._new_holdings.items():
-            stored = self._holdings.get(market, b"")
-            holdings[market] = HOLDINGS.put_all(stored, _without_empty(changes))
+        positions = _changed(POSITIONS, self._positions, self._new_positions)
+        holdings = self._holdings
+        if self._new_holdings:
+            holdings = dict(holdings)
+            for market, changes in self._new_holdings.items():
+                holdings[market] = _changed(HOLDINGS, holdings.get(market, b""), changes)
         markets = [
             MarketDay(market, self._open_orders[market], holdings[market])
             for market in sorted(holdings)
@@ -188,6 +193,10 @@ def holdings_of(day: UnitDay) -> Iterator[tuple[int, int, Holding]]:
             yield one.market, slot, Holding(*values)
 
 
-def _without_empty(changes: Mapping[int, tuple[int, ...]]) -> dict[int, tuple[int, ...] | None]:
-    """Return the changes in which nothing but zeros stands for none."""
-    return {slot: values if any(values) else None for slot, values in changes.items()}
+def _changed(book: Daybook, data: bytes, changes: Mapping[int, tuple[int, ...]]) -> bytes:
+    """Return the record with slots written; one in which nothing but zeros is left goes."""
+    if not changes:
+        return data
+    return book.put_all(
+        data, {slot: values if any(values) else None for slot, values in changes.items()}
+    )
