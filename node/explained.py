@@ -12,6 +12,7 @@ from typing import Final
 
 from chain.genesis import InvalidGenesisError
 from chain.ledger import CorruptStateError, ForeignChainError
+from client.groups import leaves
 from contracts.kernel.errors import StorageError
 from node.config import ConfigError
 from node.engine import DivergedError
@@ -40,15 +41,6 @@ def failures_explained() -> Iterator[None]:
         if failure is None or failure is error:
             raise
         raise failure from error
-
-
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exceptions of a group at any depth, or the one that is none."""
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from leaves(one)
-    else:
-        yield error
 
 
 def failure_of(error: BaseException) -> Failure | None:

@@ -11,6 +11,7 @@ from cyclopts import CoercionError, CycloptsError
 from chain.bech32 import AddressTextError
 from chain.light import VerificationError
 from chain.refusals import NotIncludableError
+from client.groups import leaves
 from client.keystore import KeystoreError
 from client.reader import IncompleteReadError
 from client.rpc import NodeUnreachableError, RpcError
@@ -20,7 +21,7 @@ from node.cli.app import app, load_listed
 from node.cli.methods import misspelt_method
 from node.cli.misspelt import usage_failure
 from node.cli.output import fail
-from node.explained import failure_of, leaves
+from node.explained import failure_of
 from node.failure import ExitCode, Failure
 
 _VALUED: Final = ("--rpc-url", "--home")

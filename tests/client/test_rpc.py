@@ -12,8 +12,8 @@ import trio_websocket as ws
 
 from client import rpc as rpc_module
 from client.events import FollowError, follow
+from client.groups import leaves
 from client.rpc import NodeUnreachableError, Rpc, RpcError
-from node.explained import leaves
 
 
 @asynccontextmanager
