@@ -24,10 +24,10 @@ from chain.bech32 import encode_address
 from chain.transaction import Call, SignedTransaction
 from client.devnet_keys import Identity
 from client.events import FollowError, follow
-from client.genesis_rules import METERING
 from client.groups import leaves
 from client.replay.agents import FEED_IN_PER_WH, RETAIL_PER_WH, PlannedOrder
 from client.replay.neighbourhood import Neighbourhood
+from client.replay.resumed import end_s, refusal
 from client.replay.setup import (
     DRIVER,
     GATE_LEAD_S,
@@ -108,6 +108,7 @@ class Driver:
         self._on_event = on_event
         self._on_progress = on_progress
         self._chain_id = make_genesis(week).chain_id
+        self._seed = seed
         self._homes = Neighbourhood(week, seed, self._chain_id)
         participants = {
             encode_address(member.identity.account): member.number for member in members_of(week)
@@ -135,6 +136,7 @@ class Driver:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._follow)
                 await self._until(lambda: self._told.height >= height)
+                self._refuse_what_cannot_go_on()
                 await self._play()
                 nursery.cancel_scope.cancel()
         except ExceptionGroup as group:
@@ -143,6 +145,12 @@ class Driver:
             if isinstance(causes[0], FollowError):
                 raise NodeUnreachableError(self._rpc.url, str(causes[0])) from group
             raise causes[0] from group
+
+    def _refuse_what_cannot_go_on(self) -> None:
+        homes = Neighbourhood(self._week, self._seed, self._chain_id)
+        refused = refusal(self._told, self._week, self._quarters, homes)
+        if refused is not None:
+            raise ReplayError(refused)
 
     # ── What the chain tells ──
 
@@ -210,8 +218,8 @@ class Driver:
     async def _play(self) -> None:
         start_s = self._week.start_s
         last_s = start_s + (self._quarters - 1) * QUARTER_S
-        end_s = last_s + QUARTER_S + METERING.final_s
-        while self._told.market_time_s < end_s:
+        ends_s = end_s(self._week, self._quarters)
+        while self._told.market_time_s < ends_s:
             now_s = self._told.market_time_s
             since, rest = divmod(now_s - start_s, QUARTER_S)
             quarter = since + 1

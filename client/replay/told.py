@@ -26,7 +26,7 @@ class Told:
         self.energy_wh = 0
         self.transactions: set[str] = set()
         self._participant_of = participant_of
-        self._placed: dict[int, set[str]] = defaultdict(set)
+        self._placed: dict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
         self._prices: dict[int, int | None] = {}
         self._fills: dict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
         self._closed: set[int] = set()
@@ -42,7 +42,9 @@ class Told:
                 self.market_time_s = int(fields["to_s"])
             case "orders", "OrderPlaced" if int(fields["market"]) == MARKET:
                 self.orders += 1
-                self._placed[int(fields["start_s"])].add(fields["account"])
+                wh, limit_per_wh = int(fields["quantity_wh"]), int(fields["limit_per_wh"])
+                order = (wh if fields["side"] == BUY else -wh), limit_per_wh
+                self._placed[int(fields["start_s"])].setdefault(fields["account"], order)
             case "orders", "TradesExecuted" if int(fields["market"]) == MARKET:
                 self._trade(fields)
             case "auction", "MarketCleared" if int(fields["market"]) == MARKET:
@@ -57,6 +59,10 @@ class Told:
     def has_order(self, start_s: int, account: str) -> bool:
         """Say whether an account placed an order for a quarter."""
         return account in self._placed[start_s]
+
+    def first_order(self, start_s: int, account: str) -> tuple[int, int] | None:
+        """Return the first order of an account for a quarter: Wh, negative if sold, and limit."""
+        return self._placed[start_s].get(account)
 
     def is_closed(self, start_s: int) -> bool:
         """Say whether all orders of a quarter are filled or expired."""

@@ -25,6 +25,7 @@ from client.replay.report.facts import FactsError
 from client.replay.report.files import files_of
 from client.replay.report.shown import kwh, moment
 from client.replay.report.terminal import print_report
+from client.replay.resumed import ANEW
 from client.replay.run import Outcome, span_of
 from client.replay.run import replay as run_replay
 from client.replay.setup import WEEK_FOLDER
@@ -52,7 +53,10 @@ async def replay(
     """Trade a week of 93 households and 11 generators through a node, then report and audit.
 
     The node's chain must have been made for it: `gtx devnet --replay` makes and runs one. A replay
-    that was interrupted goes on where it stopped when it is started again with the same seed.
+    that was interrupted goes on where it stopped when it is started again with the same --seed and
+    --quarters; one that has ended is reported again. It cannot be made longer: at its end the
+    market clock has passed the quarters that follow.
+
     The report is printed and written to --out, with pictures; the audit recomputes every balance
     and watt-hour from the blocks. The exit status is 11 if it finds a difference.
 
@@ -157,4 +161,7 @@ async def _run(
 
 def _refused(error: Exception) -> Failure:
     what, _, help_ = str(error).partition("; ")
+    if isinstance(error, FactsError):
+        what = f"what the chain tells cannot be reported: {what}"
+        help_ = help_ or f"if somebody else has changed the chain, {ANEW}"
     return Failure(ExitCode.REFUSED, what, help_ or None, name=type(error).__name__)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import trio
 
 from client.rpc import Rpc
+from node.cli.output import note
 from node.config import Config
 from node.failure import ExitCode, Failure
 from node.home import Home
@@ -53,6 +54,10 @@ async def run_with_replay(plan: Replaying, announce: Callable[[Running], None]) 
                 nursery.start_soon(_fail_when_it_ends, node)
                 status = await _replay(plan, url)
                 if not plan.exit_after:
+                    if status:
+                        note(
+                            f"the replay ended with status {status}; the node runs on until Ctrl-C"
+                        )
                     await trio.sleep_forever()
                 nursery.cancel_scope.cancel()
         stopping = True

@@ -16,6 +16,7 @@ import pytest
 
 from client.replay.setup import WEEK_FOLDER, make_genesis
 from client.replay.week import QUARTERS_PER_DAY, load_week
+from node.failure import ExitCode
 from tests.node.cli.program import Gtx
 
 TIMEOUT_S = 600
@@ -157,6 +158,31 @@ def test_a_replay_that_was_killed_with_its_node_ends_as_if_it_had_not_been(
     forms = [tmp_path / "interrupted", tmp_path / "other" / "uninterrupted"]
     one, two = [(folder / "canonical.json").read_bytes() for folder in forms]
     assert one == two
+
+
+def test_what_cannot_go_on_is_refused_before_anything_is_sent(machine: Machine) -> None:
+    gtx = machine.gtx
+    with machine.node():
+        first = gtx.json("replay", "--quarters", "3", "--out", "first")
+        before = gtx.json("block")
+        for options, said in (
+            (["--quarters", "4"], "was replayed for 3 quarter-hours"),
+            ([], "was replayed for 3 quarter-hours"),
+            (["--quarters", "3", "--seed", "2"], "with another seed"),
+        ):
+            done = gtx.run("replay", "--json", *options)
+            assert (done.status, done.error["name"]) == (ExitCode.REFUSED, "ReplayError")
+            assert said in done.error["message"]
+            assert "begin anew with" in done.error["help"]
+        assert "--quarters 3" in gtx.run("replay").err
+        again = gtx.json("replay", "--quarters", "3", "--out", "again")
+        assert again["fingerprint"] == first["fingerprint"]
+        after = gtx.json("block")
+    # Blocks without transactions come by themselves.
+    sent = range(before["height"] + 1, after["height"] + 1)
+    with machine.node():
+        for height in sent:
+            assert gtx.json("block", str(height))["receipt_count"] == 0
 
 
 def test_a_node_of_another_chain_is_told_apart(tmp_path: Path) -> None:
