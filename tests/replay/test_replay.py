@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from chain.bech32 import encode_address
+from client.devnet_keys import Identity
 from client.replay.setup import WEEK_FOLDER, make_genesis
 from client.replay.week import QUARTERS_PER_DAY, load_week
 from node.failure import ExitCode
@@ -183,6 +185,34 @@ def test_what_cannot_go_on_is_refused_before_anything_is_sent(machine: Machine) 
     with machine.node():
         for height in sent:
             assert gtx.json("block", str(height))["receipt_count"] == 0
+
+
+def test_who_registers_during_a_replay_does_not_end_it(machine: Machine) -> None:
+    gtx = machine.gtx
+    visitor = encode_address(Identity("account 0").account)
+    terms = json.dumps(
+        {"import_limit_w": 9_000, "export_limit_w": 9_000, "base_load_wh": 50,
+         "market_maker": False}
+    )  # fmt: skip
+    standing = json.dumps(
+        {"standing": "compliant", "licence": "L-1", "licence_expires_s": 4_102_444_800}
+    )
+    day_s = load_week(WEEK_FOLDER).days(DAY, 1).start_s
+    quarter_s = str(day_s + 3 * 900)
+    with machine.node():
+        for calls in (
+            ("registry.register_participant", "1", visitor, terms, "--key", "devnet/registrar"),
+            ("registry.set_compliance", "95", standing, "--key", "devnet/registrar"),
+            ("registry.accept_account", "95", "--key", "devnet/account-0"),
+            ("orders.submit_bid", "1", quarter_s, "1", "70", "3950", "false",
+             "--key", "devnet/account-0"),
+        ):  # fmt: skip
+            gtx.json("call", *calls)
+        done = gtx.run("replay", "--quarters", "4", "--out", "with")
+        assert done.status == 0, done.err
+        assert gtx.json("replay", "--quarters", "4")["audit"]["is_clean"]
+    assert "Others: orders of participants who are none of the replay's: 1, 0.1 kWh" in done.out
+    assert "beside the replay, µTHB: grid account" in done.err
 
 
 def test_a_node_of_another_chain_is_told_apart(tmp_path: Path) -> None:

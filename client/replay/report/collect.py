@@ -2,8 +2,11 @@
 
 An event is an object with `contract`, `event` and `fields`, as in `events_query` and in full blocks
 (`chain/json_form.py`); whatever else it holds is not looked at, nor are events of other contracts
-and markets. The battery of a household is computed from its fills as the replay does it, and the
-load that follows must be what the chain metered: facts that do not fit are refused, not mended.
+and markets. Whoever else takes part, registered after genesis, is told of as far as the auction
+needs it: orders and fills; what they settle is left to the audit.
+
+The battery of a household is computed from its fills as the replay does it, and the load that
+follows must be what the chain metered: facts that do not fit are refused, not mended.
 """
 
 from collections import defaultdict
@@ -77,6 +80,9 @@ class Collector:
         everybody = (*run.parties, run.retailer)
         self._participant_of = {party.account: party.number for party in everybody}
         start_s = run.week.start_s
+        self._numbers = frozenset(self._participant_of.values())
+        self._others_of: dict[str, int] = {}
+        self._others_settled: set[int] = set()
         self._starts = range(start_s, start_s + run.week.quarters * QUARTER_S, QUARTER_S)
         self._offers: dict[int, dict[str, Offer]] = defaultdict(dict)
         self._auctions: dict[int, _Auction] = {}
@@ -121,8 +127,11 @@ class Collector:
     def _placed(self, fields: ChainEvent) -> None:
         start_s = self._start_s(fields)
         if start_s is not None:
+            account = fields["account"]
+            if account not in self._participant_of:
+                self._others_of[account] = int(fields["participant"])
             self._offers[start_s][fields["id"]] = Offer(
-                self._participant_of[fields["account"]],
+                self._number_of(account),
                 _SIDES[fields["side"]],
                 int(fields["quantity_wh"]),
                 int(fields["limit_per_wh"]),
@@ -162,7 +171,7 @@ class Collector:
         auction = self._auctions.get(start_s)
         if auction is None or auction.price_per_wh != int(fields["price_per_wh"]):
             raise FactsError(f"quarter {start_s} has trades at another price than its auction's")
-        key = (start_s, self._participant_of[fields["account"]], _SIDES[fields["side"]])
+        key = (start_s, self._number_of(fields["account"]), _SIDES[fields["side"]])
         energy_wh = sum(int(trade["energy_wh"]) for trade in fields["trades"])
         before = self._fills.get(key, Fill(key[1], key[2], 0, 0))
         trades = before.trades + len(fields["trades"])
@@ -171,6 +180,9 @@ class Collector:
     def _settled(self, fields: ChainEvent) -> None:
         key = (int(fields["quarter_s"]), int(fields["participant"]))
         if not self._is_ours(key[0], fields):
+            return
+        if key[1] not in self._numbers:
+            self._others_settled.add(key[0])
             return
         said = f"participant {key[1]} in quarter {key[0]}"
         if key in self._units:
@@ -192,13 +204,18 @@ class Collector:
 
     def _corrected(self, fields: ChainEvent) -> None:
         start_s = int(fields["quarter_s"])
-        if self._is_ours(start_s, fields):
+        if self._is_ours(start_s, fields) and int(fields["participant"]) in self._numbers:
             raise FactsError(f"quarter {start_s} was corrected after its settlement")
 
     def _closed(self, fields: ChainEvent) -> None:
         start_s = int(fields["quarter_s"])
         if self._is_ours(start_s, fields):
             self._grid_uthb[start_s] = int(fields["grid_uthb"])
+
+    def _number_of(self, account: str) -> int:
+        """Return who has an account: a party of the run, or whoever else ordered with it."""
+        number = self._participant_of.get(account)
+        return self._others_of[account] if number is None else number
 
     def _is_ours(self, start_s: int, fields: ChainEvent) -> bool:
         """Say whether a settled quarter is one of the run's."""
@@ -251,7 +268,7 @@ class Collector:
         if auction is None:
             raise FactsError(f"quarter {start_s} is not cleared")
         offers = tuple(self._offers[start_s].values())
-        everybody = sorted(self._participant_of.values())
+        everybody = sorted(self._numbers.union(self._others_of.values()))
         keys = [(start_s, number, side) for number in everybody for side in Side]
         fills = tuple(self._fills[key] for key in keys if key in self._fills)
         for side in Side:
@@ -264,7 +281,9 @@ class Collector:
         retailer = self._units.get((start_s, self._run.retailer.number))
         if retailer is not None and retailer.settled_uthb:
             raise FactsError(f"quarter {start_s}: the retailer's own imbalance moved money")
-        if self._grid_uthb.get(start_s) != -sum(one.settled_uthb for one in households):
+        grid_uthb = self._grid_uthb.get(start_s)
+        with_others = grid_uthb is not None and start_s in self._others_settled
+        if not with_others and grid_uthb != -sum(one.settled_uthb for one in households):
             raise FactsError(f"quarter {start_s}: the grid account did not get what was paid")
         return Quarter(start_s, auction.price_per_wh, auction.volume_wh, offers, fills, households)
 

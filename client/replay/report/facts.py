@@ -148,6 +148,19 @@ class Facts:
         """Return every household's quarters, in the order of the week's households."""
         return tuple(zip(*(quarter.households for quarter in self.quarters), strict=True))
 
+    @cached_property
+    def household_numbers(self) -> frozenset[int]:
+        """Return the numbers of all households' participants."""
+        return frozenset(party.number for party in self.run.parties)
+
+    def outside_wh(self, quarter: Quarter, side: Side) -> int:
+        """Return what others than households bought or sold in a quarter's auction."""
+        return sum(
+            fill.energy_wh
+            for fill in quarter.fills
+            if fill.side is side and fill.participant not in self.household_numbers
+        )
+
     def retailer_wh(self, quarter: Quarter, side: Side) -> int:
         """Return what the retailer bought or sold in a quarter's auction."""
         return quarter.filled_wh(self.run.retailer.number, side)

@@ -27,6 +27,9 @@ class Trading:
     household_asks: int
     household_ask_wh: int
     retailer_orders: int
+    other_orders: int
+    """Of participants that the replay does not know, registered after genesis."""
+    other_order_wh: int
     trades: int
     """Filled orders: each is one trade with the market."""
     volume_wh: int
@@ -221,7 +224,9 @@ def _trading(facts: Facts) -> Trading:
     kinds = Counter(map(interval_of, volumes))
     offers = [offer for quarter in facts.quarters for offer in quarter.offers]
     retailer = facts.run.retailer.number
-    theirs = [offer for offer in offers if offer.participant != retailer]
+    theirs = [offer for offer in offers if offer.participant in facts.household_numbers]
+    ours = {*facts.household_numbers, retailer}
+    others_wh = [offer.quantity_wh for offer in offers if offer.participant not in ours]
     bids_wh = [offer.quantity_wh for offer in theirs if offer.side is Side.BID]
     asks_wh = [offer.quantity_wh for offer in theirs if offer.side is Side.ASK]
     prices = [q.price_per_wh for q in facts.quarters if q.price_per_wh is not None]
@@ -230,7 +235,9 @@ def _trading(facts: Facts) -> Trading:
         household_bid_wh=sum(bids_wh),
         household_asks=len(asks_wh),
         household_ask_wh=sum(asks_wh),
-        retailer_orders=len(offers) - len(theirs),
+        retailer_orders=len(offers) - len(theirs) - len(others_wh),
+        other_orders=len(others_wh),
+        other_order_wh=sum(others_wh),
         trades=sum(fill.trades for quarter in facts.quarters for fill in quarter.fills),
         volume_wh=sum(quarter.volume_wh for quarter in facts.quarters),
         turnover_uthb=sum(q.volume_wh * (q.price_per_wh or 0) for q in facts.quarters),
@@ -260,7 +267,7 @@ def _imbalance(facts: Facts, ones: list[HouseholdQuarter]) -> Imbalance:
     offered_wh = dict.fromkeys(Side, 0)
     for quarter in facts.quarters:
         for offer in quarter.offers:
-            if offer.participant != facts.run.retailer.number:
+            if offer.participant in facts.household_numbers:
                 offered_wh[offer.side] += offer.quantity_wh
     return Imbalance(
         unfilled_bid_wh=offered_wh[Side.BID] - sum(one.bought_wh for one in ones),

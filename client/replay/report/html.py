@@ -104,6 +104,9 @@ def _trading(report: Report) -> str:
         ("bids of households", trading.household_bids, trading.household_bid_wh),
         ("asks of households", trading.household_asks, trading.household_ask_wh),
     ]
+    if trading.other_orders:
+        said = "of others, whose trades count with the retailer's"
+        orders.append((said, trading.other_orders, trading.other_order_wh))
     kinds = [
         (INTERVALS[kind], shown.count(n), shown.percent(n, report.quarters))
         for kind, n in trading.intervals.items()

@@ -15,6 +15,9 @@ Buyers, by where the bought Wh went:
 - *household*: the rest of what households bought, for their own consumption;
 - *retailer*: what the retailer bought.
 
+Whoever else traded, a participant registered after genesis, counts with the retailer: both are not
+of the neighbourhood.
+
 A battery that takes more than its household bought took the rest from the household's own surplus,
 and one that gives more than its household sold gave the rest to its own house: that is no trade.
 
@@ -105,12 +108,12 @@ def volume_of(facts: Facts, quarter: Quarter) -> Volume:
         {
             Trader.HOUSEHOLD: sum(one.sold_wh for one in quarter.households) - stored_sold,
             Trader.BATTERY: stored_sold,
-            Trader.RETAILER: facts.retailer_wh(quarter, Side.ASK),
+            Trader.RETAILER: facts.outside_wh(quarter, Side.ASK),
         },
         {
             Trader.HOUSEHOLD: sum(one.bought_wh for one in quarter.households) - stored_bought,
             Trader.BATTERY: stored_bought,
-            Trader.RETAILER: facts.retailer_wh(quarter, Side.BID),
+            Trader.RETAILER: facts.outside_wh(quarter, Side.BID),
         },
     )
 

@@ -135,10 +135,14 @@ def _trading(facts: Facts, report: Report) -> list[RenderableType]:
     lines = _grid()
     lines.add_row("price", Sparkline([q.price_per_wh for q in facts.quarters], "blue"))
     lines.add_row("volume", Sparkline([q.volume_wh for q in facts.quarters], "green"))
-    kinds = {INTERVALS[kind]: count for kind, count in trading.intervals.items()}
+    kinds = {INTERVALS[kind]: number for kind, number in trading.intervals.items()}
+    count, energy = shown.count(trading.other_orders), shown.kwh(trading.other_order_wh)
+    others = f"orders of participants who are none of the replay's: {count}, {energy} kWh; "
+        "what they traded counts with the retailer's"
     return [
         _head("Trading", said),
         _indented(lines),
+        *([_head("Others", others)] if trading.other_orders else []),
         _head("Intervals", f"{report.quarters} in all, by what traded"),
         _indented(_bars(kinds, report.quarters, shown.count, "blue")),
         _head("Sold", "kWh, by where it came from"),

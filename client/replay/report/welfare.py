@@ -10,6 +10,9 @@ brings nothing. So all that counts is what the neighbourhood exchanged with the 
     alone    = the cost if every household dealt with the retailer alone, batteries idle
     realised = alone − cost + feed_in · (stored at the end − stored at the start)
 
+Whoever else trades, a participant registered after genesis, counts with the retailer: what the two
+trade with each other is nobody's in the neighbourhood.
+
 The optimum is that of `client/replay/dispatch.py`: perfect information, the same span and data, as
 much stored at the end as at the start. It is an upper bound of a run that ends with at least as
 much stored as it began with. Ending with Δ Wh less, a run can beat it, because the Δ Wh count at
@@ -64,8 +67,9 @@ def exchange_wh(facts: Facts, quarter: Quarter) -> tuple[int, int]:
     imbalances = [one.imbalance_wh for one in quarter.households]
     short_wh = -sum(d for d in imbalances if d < 0)
     long_wh = sum(d for d in imbalances if d > 0)
-    taken_wh = facts.retailer_wh(quarter, Side.ASK) + short_wh
-    return taken_wh, facts.retailer_wh(quarter, Side.BID) + long_wh
+    sold_wh, bought_wh = (facts.outside_wh(quarter, side) for side in (Side.ASK, Side.BID))
+    among_wh = min(sold_wh, bought_wh)
+    return sold_wh - among_wh + short_wh, bought_wh - among_wh + long_wh
 
 
 def alone_uthb(net_wh: tuple[int, ...], values: Values) -> int:

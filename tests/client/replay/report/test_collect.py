@@ -185,7 +185,9 @@ def test_an_event_without_its_fields_is_refused() -> None:
 def test_a_corrected_quarter_is_refused() -> None:
     told = example()
     quarter_s = told.run.week.start_s
-    told.events.append(event("settlement", "CorrectionSettled", zone=1, quarter_s=quarter_s))
+    told.events.append(
+        event("settlement", "CorrectionSettled", zone=1, participant=2, quarter_s=quarter_s)
+    )
     with pytest.raises(FactsError, match="corrected"):
         facts_of(told.run, told.events)
 
