@@ -137,8 +137,10 @@ def _trading(facts: Facts, report: Report) -> list[RenderableType]:
     lines.add_row("volume", Sparkline([q.volume_wh for q in facts.quarters], "green"))
     kinds = {INTERVALS[kind]: number for kind, number in trading.intervals.items()}
     count, energy = shown.count(trading.other_orders), shown.kwh(trading.other_order_wh)
-    others = f"orders of participants who are none of the replay's: {count}, {energy} kWh; "
+    others = (
+        f"orders of participants who are none of the replay's: {count}, {energy} kWh; "
         "what they traded counts with the retailer's"
+    )
     return [
         _head("Trading", said),
         _indented(lines),
