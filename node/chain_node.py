@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from chain.consensus.guard import MustNotSign
 from chain.consensus.machine import Machine
 from chain.genesis import Genesis
 from chain.ledger import Ledger
@@ -26,6 +27,7 @@ from node.publish import CachedReader, TipAccounts
 from node.recovery import recover_chain
 from node.shared_verdicts import SharedVerdicts
 from node.signer import Signer
+from node.signer_reset import signer_state
 from node.workers import SignatureWorkers
 
 NONCE_BYTES: Final = 32
@@ -73,11 +75,14 @@ def open_node(
             ledger = Ledger.create(genesis, store, verdicts)
         else:
             ledger = Ledger.reopen(genesis, store, verdicts)
-        signer = Signer(consensus_seed, genesis.chain_id, home.signer_paths(genesis.chain_id,
-                        consensus_seed))  # fmt: skip
+        paths = home.signer_paths(genesis.chain_id, consensus_seed)
+        signer = Signer(consensus_seed, genesis.chain_id, paths)
         opened.callback(signer.close)
         me = Validator(account, signer.public_key)
-        recover_chain(ledger, me, signer.recovered)
+        highest = 0
+        if isinstance(signer.recovered, MustNotSign):
+            highest = signer_state(paths, genesis.chain_id, signer.public_key).highest
+        recover_chain(ledger, me, signer.recovered, highest)
         pool = opened.enter_context(SignatureWorkers(workers))
         reader = CachedReader(store.snapshot())
         mempool = Mempool(

@@ -36,7 +36,6 @@ from node.explained import failures_explained
 from node.failure import ExitCode, Failure
 from node.home import Home
 from node.loading import load_genesis
-from node.signer_reset import signer_fault
 from node.validator_key import ValidatorKey
 
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -144,7 +143,7 @@ async def _run(
         workers=config.node.workers,
         limits=_mempool_limits(config),
     ) as node:
-        _check_that_it_can_sign(node, key, signer_fault(home, genesis.chain_id, key.seed))
+        _check_that_it_is_a_validator(node, key)
         # What lives now lives as long as the process; the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -209,21 +208,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_that_it_can_sign(node: ChainNode, key: ValidatorKey, fault: str | None) -> None:
+def _check_that_it_is_a_validator(node: ChainNode, key: ValidatorKey) -> None:
     validators = node.ledger.tip.next_validators
     if Validator(key.account, key.public_key) not in validators.members:
         raise Failure(
             ExitCode.CONFIG,
             f"consensus key {key.public_key.hex()} is not of this chain's validators",
             "use the home that the genesis was made with",
-        )
-    others = validators.size - 1
-    if not node.machine.may_sign and others < validators.quorum:
-        raise Failure(
-            ExitCode.SIGNER,
-            f"this validator does not know what it has signed: {fault}",
-            "if nothing above some height can have been signed by this key: "
-            "gtx signer reset --above HEIGHT",
         )
 
 

@@ -8,8 +8,13 @@ lost its last blocks: a log of LevelDB that is cut at its end looks clean. Then
 - the only validator finds them in its own log, which holds every block that it has precommitted and
   has not been compacted since. Its precommit is the whole certificate.
 
+A key whose files do not tell what it signed is released by others, or by an operator's word
+(`node.signer_reset`), unless its chain ends below what they show: then only the lost files help.
+
 What cannot go on is refused here, because alone it would wait for ever. (PROTOCOL §5.)
 """
+
+from typing import Final
 
 import structlog
 
@@ -25,42 +30,84 @@ from node.signer import SignerError
 
 log = structlog.get_logger(__name__)
 
+# The size of a set whose only validator nobody can help.
+ALONE: Final = 1
 
-def recover_chain(ledger: Ledger, me: Validator, recovered: Restored | MustNotSign) -> None:
+
+def recover_chain(
+    ledger: Ledger, me: Validator, recovered: Restored | MustNotSign, highest: int = 0
+) -> None:
     """Bring the database up to the signer's log; raises `StorageError` or `SignerError`.
 
-    Returns without a word for a validator whose peers can help it.
+    Returns without a word for a validator whose peers can help it. `highest` is the highest height
+    that the files of a key that must not sign show.
     """
-    if me not in ledger.tip.next_validators.members:
+    validators = ledger.tip.next_validators
+    if me not in validators.members:
         return
-    alone = _needs_every_other(ledger.tip.next_validators)
+    needed = _needs_every_other(validators)
     if isinstance(recovered, MustNotSign):
-        if alone:
-            tip = ledger.tip.height
-            msg = (
-                f"this validator does not know what it has signed: {recovered.reason}; "
-                f"if it has signed nothing above some height (the chain stands at {tip}): "
-                "gtx signer reset --above HEIGHT"
-            )
-            raise SignerError(msg)
+        if needed:
+            raise _cannot_sign(ledger.tip.height, validators, recovered, highest)
         return
     _commit_what_was_signed(ledger, me, recovered)
     tip = ledger.tip.height
     last = recovered.last
     if last is not None and last.height > tip + 1:
-        if alone:
+        if validators.size == ALONE:
+            raise StorageError(lost_blocks(tip, last.height))
+        if needed:
             msg = (
                 f"the database ends at height {tip}, but this validator has signed at "
                 f"{last.height}: it has lost blocks; {RESTORE}"
             )
             raise StorageError(msg)
         log.warning("database_behind_signer", tip=tip, signed=last.height)
-    if alone and recovered.above > tip:
+    if needed and recovered.above > tip:
         msg = (
             f"this validator may sign above height {recovered.above} only, but the chain stands at "
-            f"{tip} and nobody else can carry it on; restore the data folder from a backup"
+            f"{tip} and nobody else can carry it on; {_put_back(recovered.above)}"
         )
         raise SignerError(msg)
+
+
+def lost_blocks(tip: int, signed: int) -> str:
+    """Say what the only validator has lost whose database ends below what it signed.
+
+    No height is right for a reset then: up to `signed` it may have made blocks final that others
+    have seen, and above that nobody has the blocks before.
+    """
+    return (
+        f"the database ends at height {tip}, but this validator has signed at height {signed}, and "
+        "blocks that are lost may be final for others, so it must not make them anew; "
+        + _put_back(signed)
+    )
+
+
+def _put_back(height: int) -> str:
+    return (
+        "put back the newest data/consensus.log, from which lost blocks are restored, or a whole "
+        f"data folder that reaches height {height}; without either this chain cannot go on, and "
+        "gtx init begins another"
+    )
+
+
+def _cannot_sign(
+    tip: int, validators: ValidatorSet, why: MustNotSign, highest: int
+) -> StorageError | SignerError:
+    """Return what to tell where no others can release this validator."""
+    unknown = f"this validator does not know what it has signed: {why.reason}"
+    if validators.size > ALONE:
+        return SignerError(
+            f"{unknown}; if it has certainly signed nothing above some height, which is "
+            f"{max(tip, highest)} at least: gtx signer reset --above HEIGHT"
+        )
+    if highest > tip:
+        return StorageError(lost_blocks(tip, highest))
+    return SignerError(
+        f"{unknown}; if it has certainly signed nothing above {tip}, where the chain stands: "
+        f"gtx signer reset --above {tip}"
+    )
 
 
 def _needs_every_other(validators: ValidatorSet) -> bool:

@@ -18,8 +18,6 @@ import structlog
 
 from chain.consensus.guard import MustNotSign, Restored, recover
 from chain.consensus.log import MaySignAbove, last_signed
-from chain.crypto import public_key_of
-from node.home import Home
 from node.signer import (
     SignerError,
     SignerPaths,
@@ -61,11 +59,6 @@ def signer_state(paths: SignerPaths, chain_id: bytes, public_key: bytes) -> Sign
             return SignerState(recovered.reason, max(heights))
         case Restored():
             return SignerState(None, max(heights))
-
-
-def signer_fault(home: Home, chain_id: bytes, seed: bytes) -> str | None:
-    """Return why the key must not sign on this chain, or None."""
-    return signer_state(home.signer_paths(chain_id, seed), chain_id, public_key_of(seed)).fault
 
 
 def reset_signer(paths: SignerPaths, chain_id: bytes, public_key: bytes, above: int) -> list[Path]:

@@ -1,12 +1,13 @@
 """`gtx signer`: the guard that keeps a validator from signing twice."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from chain.genesis import run_genesis
 from chain.store import MemoryState
 from chain.validators import ValidatorSet
+from contracts.kernel.errors import StorageError
 from node.cli.common import DEFAULTS, Common
 from node.cli.confirm import Yes, confirm
 from node.cli.output import answer, facts
@@ -16,10 +17,9 @@ from node.home import Home
 from node.leveldb import LevelStore
 from node.loading import load_config, load_genesis
 from node.logs import set_up_logs
+from node.recovery import ALONE, lost_blocks
 from node.signer_reset import reset_signer, signer_state
 from node.validator_key import ValidatorKey
-
-ALONE: Final = 1
 
 
 def status(*, common: Common = DEFAULTS) -> None:
@@ -78,7 +78,8 @@ def reset(
     genesis, key = load_genesis(home), ValidatorKey.load(home)
     paths = home.signer_paths(genesis.chain_id, key.seed)
     with failures_explained(), home.locked():
-        if signer_state(paths, genesis.chain_id, key.public_key).fault is None:
+        state = signer_state(paths, genesis.chain_id, key.public_key)
+        if state.fault is None:
             raise Failure(
                 ExitCode.SIGNER,
                 "log and last-signed file are whole: this validator may sign",
@@ -86,7 +87,7 @@ def reset(
             )
         validators = run_genesis(genesis, MemoryState()).validators
         _refuse_where_others_can_release(validators, others_lost=others_lost)
-        _refuse_what_the_chain_denies(validators, _tip_height(home), above)
+        _refuse_what_the_chain_denies(validators, _tip_height(home), state.highest, above)
         confirm(
             f"Consensus key {key.public_key.hex()} of chain {genesis.name!r} will sign again from "
             f"height {above + 1}.\nIf it has ever signed above {above}, on any machine, two blocks "
@@ -102,19 +103,24 @@ def reset(
     answer(form, as_json=common.json, lines=facts(list(form.items())))
 
 
-def _refuse_what_the_chain_denies(validators: ValidatorSet, tip: int, above: int) -> None:
+def _refuse_what_the_chain_denies(
+    validators: ValidatorSet, tip: int, highest: int, above: int
+) -> None:
+    if validators.size == ALONE and highest > tip:
+        raise StorageError(lost_blocks(tip, highest))
     if above < tip:
         raise Failure(
             ExitCode.SIGNER,
             f"this home holds the chain up to height {tip}, which the key may have signed",
-            f"give --above {tip} or more",
+            f"give --above {tip} or more" if validators.size > ALONE else f"give --above {tip}",
         )
     if validators.size == ALONE and above > tip:
         raise Failure(
             ExitCode.SIGNER,
             f"the chain stands at height {tip}, and nobody but this validator can carry it above "
             f"{above}, so it would never go on",
-            f"give --above {tip} if that is true; else restore the data folder from a backup",
+            f"give --above {tip} if it has signed nothing above that; else put back a data folder "
+            "that reaches what it signed",
         )
 
 

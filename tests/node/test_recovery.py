@@ -81,7 +81,9 @@ def test_nothing_is_done_where_nothing_is_missing() -> None:
 def test_blocks_that_the_log_lacks_as_well_stop_the_only_validator() -> None:
     chain = grown(5)
     ledger, _ = emptied(chain)
-    with pytest.raises(StorageError, match=r"ends at height 0, .* signed at 6: .*; restore"):
+    with pytest.raises(
+        StorageError, match=r"ends at height 0, .* signed at height 6, .*; put back"
+    ):
         recover_chain(ledger, ME, restored(spoken_in(chain)[2:], 6))
     assert ledger.tip.height == 0
 
@@ -106,11 +108,31 @@ def test_one_of_four_waits_for_the_others() -> None:
 @pytest.mark.parametrize("validators", [1, 2, 3])
 def test_who_cannot_be_released_by_others_stops_and_says_why(validators: int) -> None:
     ledger = ChainNode(validators).ledger
-    with pytest.raises(SignerError, match=r"the log is torn; .*gtx signer reset --above HEIGHT"):
+    height = "0" if validators == 1 else "HEIGHT"
+    words = rf"the log is torn; .*: gtx signer reset --above {height}$"
+    with pytest.raises(SignerError, match=words):
         recover_chain(ledger, ME, MustNotSign("the log is torn"))
     with pytest.raises(SignerError, match=r"above height 1 only, but the chain stands at 0"):
         recover_chain(ledger, ME, restored((), 0, above=1))
     recover_chain(ledger, ME, restored((), 0))
+
+
+def test_the_only_validator_is_told_of_a_reset_only_where_one_can_be_right() -> None:
+    ledger = grown(3).ledger
+    for shown in (0, 2, 3):
+        with pytest.raises(SignerError, match=r"nothing above 3, .*gtx signer reset --above 3$"):
+            recover_chain(ledger, ME, MustNotSign("the log is torn"), shown)
+    with pytest.raises(StorageError, match=r"ends at height 3, .* signed at height 4") as lost:
+        recover_chain(ledger, ME, MustNotSign("the log is torn"), 4)
+    assert "reset" not in str(lost.value)
+    assert "consensus.log" in str(lost.value)
+
+
+def test_of_several_that_need_each_other_the_height_is_no_lower_than_the_files_show() -> None:
+    ledger = grown(3, validators=2).ledger
+    for shown, least in ((0, 3), (3, 3), (9, 9)):
+        with pytest.raises(SignerError, match=f"which is {least} at least: .* --above HEIGHT"):
+            recover_chain(ledger, ME, MustNotSign("the log is torn"), shown)
 
 
 def test_who_is_not_a_validator_is_not_asked() -> None:

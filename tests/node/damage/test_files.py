@@ -64,7 +64,7 @@ def test_the_log_cut_in_its_last_records_never_lets_it_sign(
         words = damaged(start, tmp_path / str(number), base, name, one)
         assert words is not None
         assert "does not know what it has signed" in words
-        assert "gtx signer reset --above HEIGHT" in words
+        assert "gtx signer reset --above " in words
 
 
 def test_a_lost_database_is_made_again_from_the_signers_log(
