@@ -78,7 +78,6 @@ _CODES: Final = (
 _ROOM: Final = "make room on the disk, or raise the limit of this user, then start again"
 _HELP_OF_ERRNO: Final = MappingProxyType(
     {
-        errno.EADDRINUSE: "choose another rpc.port, or 0 for a free one",
         errno.ENOSPC: _ROOM,
         errno.EDQUOT: _ROOM,
         errno.EFBIG: _ROOM,
@@ -87,7 +86,6 @@ _HELP_OF_ERRNO: Final = MappingProxyType(
 )
 _CODE_OF_ERRNO: Final = MappingProxyType(
     {
-        errno.EADDRINUSE: ExitCode.IN_USE,
         errno.EADDRNOTAVAIL: ExitCode.CONFIG,
         errno.EACCES: ExitCode.CONFIG,
     }

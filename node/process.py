@@ -9,6 +9,7 @@ stops between two steps, then everything is closed. A second signal does not wai
 Whatever goes wrong becomes a `Failure` with its exit code.
 """
 
+import errno
 import gc
 import os
 import signal
@@ -17,10 +18,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import trio
+from fastapi import FastAPI
 
 from chain.bech32 import decode_address, encode_address
 from chain.genesis import Genesis
@@ -37,6 +39,10 @@ from node.failure import ExitCode, Failure
 from node.home import Home
 from node.loading import load_genesis
 from node.validator_key import ValidatorKey
+
+if TYPE_CHECKING:
+    # libp2p brings trio-typing, whose stubs take the place of trio's own types.
+    from trio_typing import TaskStatus
 
 SWITCH_INTERVAL_S: Final = 0.0005
 BURST_S: Final = 2
@@ -155,7 +161,7 @@ async def _run(
                 nursery.start_soon(_stop_with_stdin, shutdown)
             await nursery.start(node.engine.run)
             async with trio.open_nursery() as serving:
-                urls = await serving.start(serve, app, config.rpc.host, config.rpc.port, shutdown)
+                urls = await serving.start(_serve, app, config.rpc, shutdown)
                 tip = node.ledger.tip
                 log.info("node_started", chain=genesis.name, height=tip.height, urls=urls)
                 announce(
@@ -163,6 +169,25 @@ async def _run(
                 )
             nursery.cancel_scope.cancel()
         log.info("node_stopped", height=node.ledger.tip.height)
+
+
+async def _serve(
+    app: FastAPI,
+    rpc: RpcConfig,
+    shutdown: trio.Event,
+    task_status: "TaskStatus[list[str]]" = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the API; raises `Failure` if its address is taken."""
+    try:
+        await serve(app, rpc.host, rpc.port, shutdown, task_status=task_status)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise Failure(
+            ExitCode.IN_USE,
+            f"another program listens on port {rpc.port} of {rpc.host}",
+            "choose another port, or 0 for a free one, by --rpc-port or by rpc.port in config.toml",
+        ) from error
 
 
 async def _stop_by_signal(shutdown: trio.Event, everything: trio.CancelScope) -> None:
@@ -192,9 +217,9 @@ def refuse_public_devnet_beyond_loopback(genesis: Genesis, host: str) -> None:
     if genesis.devnet and not is_loopback(host):
         raise Failure(
             ExitCode.CONFIG,
-            f"rpc.host = {host!r}, but {genesis.name!r} is a devnet, whose keys are public: "
+            f"{host!r} is no address for {genesis.name!r}, a devnet whose keys are public: "
             "it listens on loopback only",
-            'set rpc.host = "127.0.0.1" in config.toml',
+            "listen on 127.0.0.1, by --rpc-host or by rpc.host in config.toml",
         )
 
 

@@ -130,6 +130,12 @@ async def _stop(node: trio.Process) -> int:
 
 
 def _ended(status: int) -> Failure:
+    if status < 0:
+        return Failure(
+            ExitCode.BUG,
+            f"the node was ended by {signal.Signals(-status).name}",
+            "nothing that was final is lost: give the same command with --keep to go on",
+        )
     known = [code for code in ExitCode if code == status]
     return Failure(
         known[0] if known and status else ExitCode.BUG,

@@ -11,6 +11,7 @@ import trio
 
 from chain.genesis import Genesis
 from client.devnet_keys import VALIDATOR, Identity
+from client.groups import leaves
 from contracts.governance.parameters import Timing
 from node.chain_node import make_signer
 from node.cli.devnet import check, funded_accounts, make_fresh
@@ -158,7 +159,8 @@ def test_it_listens_on_this_machine(host: str) -> None:
 def test_the_command_refuses_it_too(gtx: Gtx) -> None:
     done = gtx.run("devnet", "--rpc-host", EVERYWHERE, "--rpc-port", "0")
     assert done.status == ExitCode.CONFIG
-    assert "is a devnet, whose keys are public" in done.err
+    assert "a devnet whose keys are public" in done.err
+    assert "by --rpc-host or by rpc.host in config.toml" in done.err
 
 
 REPLAY = """
@@ -224,6 +226,34 @@ async def test_a_node_that_does_not_start_ends_the_devnet_with_its_status(tmp_pa
         await run_with_replay(replaying(home, tmp_path / "out"), lambda _: None)
     assert caught.value.code is ExitCode.IN_USE
     assert not (tmp_path / "out").exists()
+
+
+# Stands in for a replay: kills the node whose home it is given, and waits.
+KILL = """
+import os, pathlib, signal, sys
+home = sys.argv[sys.argv.index("--home") + 1]
+for folder in pathlib.Path("/proc").iterdir():
+    if folder.name.isdigit() and int(folder.name) != os.getpid():
+        words = (folder / "cmdline").read_text().split(chr(0))
+        if "--until-stdin-closes" in words and home in words:
+            os.kill(int(folder.name), signal.SIGKILL)
+signal.pause()
+"""
+
+
+async def test_a_node_that_is_killed_says_so_and_how_to_go_on(tmp_path: Path) -> None:
+    home = devnet_home(tmp_path)
+    caught: list[BaseException] = []
+    with trio.fail_after(120):
+        try:
+            await run_with_replay(replaying(home, tmp_path / "out", KILL), lambda _: None)
+        except BaseExceptionGroup as group:
+            caught += leaves(group)
+    (failure,) = caught
+    assert isinstance(failure, Failure)
+    assert failure.what == "the node was ended by SIGKILL"
+    assert failure.help is not None
+    assert "--keep" in failure.help
 
 
 def test_options_of_a_replay_need_one(gtx: Gtx) -> None:

@@ -76,7 +76,8 @@ def test_a_port_that_is_taken_is_refused(gtx: Gtx) -> None:
         port = node.form["urls"][0].rpartition(":")[2]
         second = gtx.run("run", "--home", "other", "--rpc-port", port)
         assert second.status == ExitCode.IN_USE
-        assert "help: choose another rpc.port" in second.err
+        assert f"another program listens on port {port} of 127.0.0.1" in second.err
+        assert "help: choose another port, or 0 for a free one, by --rpc-port" in second.err
 
 
 def test_a_node_ends_with_the_program_that_holds_its_stdin(gtx: Gtx) -> None:
