@@ -17,9 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from chain.crypto import public_key_of
+from client.files import write_whole
 from node.signer import SignerPaths
+
+IGNORE_MODE: Final = 0o644
 
 
 class HomeError(Exception):
@@ -62,6 +66,10 @@ class Home:
         return SignerPaths.of(
             self.data, self.folder / "signer", chain_id, public_key_of(consensus_seed)
         )
+
+    def keep_out_of_git(self) -> None:
+        """Let no repository around the folder take its keys in."""
+        write_whole(self.folder / ".gitignore", b"*\n", mode=IGNORE_MODE)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

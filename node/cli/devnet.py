@@ -208,6 +208,7 @@ def make_fresh(home: Home, genesis: Genesis) -> None:
             if folder.exists():
                 shutil.rmtree(folder)
     home.data.mkdir(parents=True, exist_ok=True)
+    home.keep_out_of_git()
     validator = Identity(VALIDATOR)
     write_whole(home.config, _quiet(Config.example()).encode(), mode=PUBLIC_MODE)
     write_whole(home.genesis, genesis.to_json().encode(), mode=PUBLIC_MODE)

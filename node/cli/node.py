@@ -87,6 +87,7 @@ def init(
     home = common.place()
     _refuse_used(home)
     word = passphrase(passphrase_file, new=True, of=f"new key {key!r}")
+    home.keep_out_of_git()
     account = Keystore(home.keys).new(key, word).account
     validator = ValidatorKey(account, random_bytes(SEED_BYTES))
     genesis = new_genesis(
