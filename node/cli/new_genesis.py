@@ -1,7 +1,7 @@
 """The genesis of a new chain with one validator: who sits, who has what, and nothing else yet.
 
-Zones, participants, meters and markets are registered by transactions afterwards. Market time
-follows the headers.
+Zones, participants and meters may be registered by transactions afterwards; a market may not, and
+is given with the genesis (`node.cli.sections`). Market time follows the headers.
 """
 
 from collections.abc import Sequence

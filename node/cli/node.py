@@ -1,6 +1,7 @@
 """`gtx init` and `gtx run`: a home folder, and the node in it."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
@@ -8,15 +9,18 @@ from nacl.utils import random as random_bytes
 
 from chain.bech32 import encode_address
 from chain.crypto import SEED_BYTES, public_key_of
+from chain.genesis import Genesis
 from client.files import write_whole
 from client.genesis_rules import UTHB_PER_THB
 from client.keystore import Keystore
 from contracts.governance.parameters import Timing
+from contracts.kernel.crypto import address_of
 from node.chain_node import make_signer, wall_clock_ms
 from node.cli.common import DEFAULTS, Common
 from node.cli.new_genesis import Founder, new_genesis
 from node.cli.output import answer, facts
 from node.cli.secrets import PassphraseFile, passphrase
+from node.cli.sections import Sections
 from node.config import Config, LogFormat, LogLevel
 from node.explained import failures_explained
 from node.failure import ExitCode, Failure
@@ -69,6 +73,12 @@ def init(
     chain: Annotated[str, Parameter(help="The new chain's name, for people.")] = "gridtokenx",
     authority: Annotated[str, Parameter(help="The authority's name, for people.")] = "authority 1",
     key: Annotated[str, Parameter(help="Name of the authority's account key.")] = "authority",
+    sections: Annotated[
+        Path | None,
+        Parameter(
+            help="A JSON file with sections of the genesis that take the place of the usual ones."
+        ),
+    ] = None,
     passphrase_file: PassphraseFile = None,
     common: Common = DEFAULTS,
 ) -> None:
@@ -77,27 +87,42 @@ def init(
     Writes settings, a genesis with this one validator, its consensus key with the files that keep
     it from signing twice, and the key of the authority's account, which has all credit and NRG.
 
+    A market begins with its chain and at no other time: without --sections there is none. Their
+    form is that of "contracts" in a genesis.json, and AUTHORITY in them stands for the authority's
+    address; docs/how-to/run-a-validator.md has an example. What is written cannot be changed
+    afterwards: the chain's id is made of it, and the signer's files are of that chain alone.
+
     For example:
 
     ```
     gtx init
     gtx init --home north --chain "north island" --authority "North Utility"
+    gtx init --home north --sections market.json
     ```
     """
     home = common.place()
     _refuse_used(home)
+    given = None if sections is None else Sections.read(sections)
+
+    def genesis_of(founder: Founder) -> Genesis:
+        usual = new_genesis(
+            chain,
+            founder,
+            time_ms=wall_clock_ms(),
+            funded=[(founder.account, FUNDS_THB * UTHB_PER_THB)],
+            devnet=False,
+            timing=Timing(),
+        )
+        return usual if given is None else given.into(usual, founder.account)
+
+    # Tried with a key of nobody: whatever is wrong is told before a key is made.
+    nobody = public_key_of(random_bytes(SEED_BYTES))
+    genesis_of(Founder(authority, address_of(nobody), nobody))
     word = passphrase(passphrase_file, new=True, of=f"new key {key!r}")
     home.keep_out_of_git()
     account = Keystore(home.keys).new(key, word).account
     validator = ValidatorKey(account, random_bytes(SEED_BYTES))
-    genesis = new_genesis(
-        chain,
-        Founder(authority, account, validator.public_key),
-        time_ms=wall_clock_ms(),
-        funded=[(account, FUNDS_THB * UTHB_PER_THB)],
-        devnet=False,
-        timing=Timing(),
-    )
+    genesis = genesis_of(Founder(authority, account, validator.public_key))
     write_whole(home.config, Config.example().encode(), mode=PUBLIC_MODE)
     write_whole(home.genesis, genesis.to_json().encode(), mode=PUBLIC_MODE)
     validator.save(home)
