@@ -14,6 +14,7 @@ from typing import Final
 
 from chain.consensus.guard import MustNotSign
 from chain.consensus.machine import Machine
+from chain.crypto import public_key_of
 from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.mempool import Mempool, MempoolLimits
@@ -27,7 +28,7 @@ from node.publish import CachedReader, TipAccounts
 from node.recovery import recover_chain
 from node.shared_verdicts import SharedVerdicts
 from node.signer import Signer
-from node.signer_reset import signer_state
+from node.signer_reset import refuse_other_genesis, signer_state
 from node.workers import SignatureWorkers
 
 NONCE_BYTES: Final = 32
@@ -63,11 +64,14 @@ def open_node(
 ) -> Iterator[ChainNode]:
     """Open a validator's chain and give its parts; closes everything in reverse order.
 
-    Raises `HomeError`, `StorageError`, `ForeignChainError`, `CorruptStateError` or `SignerError`.
+    Raises `HomeError`, `OtherGenesisError`, `StorageError`, `ForeignChainError`,
+    `CorruptStateError` or `SignerError`.
     """
     verdicts = SharedVerdicts()
     with ExitStack() as opened:
         opened.enter_context(home.locked())
+        paths = home.signer_paths(genesis.chain_id, consensus_seed)
+        refuse_other_genesis(paths, genesis.chain_id, public_key_of(consensus_seed))
         store = LevelStore(home.database)
         opened.callback(store.close)
         store.check_blocks()
@@ -75,7 +79,6 @@ def open_node(
             ledger = Ledger.create(genesis, store, verdicts)
         else:
             ledger = Ledger.reopen(genesis, store, verdicts)
-        paths = home.signer_paths(genesis.chain_id, consensus_seed)
         signer = Signer(consensus_seed, genesis.chain_id, paths)
         opened.callback(signer.close)
         me = Validator(account, signer.public_key)

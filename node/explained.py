@@ -19,6 +19,7 @@ from node.engine import DivergedError
 from node.failure import ExitCode, Failure
 from node.home import HomeError
 from node.signer import SignerError
+from node.signer_reset import OtherGenesisError
 from node.workers import WorkersBrokenError
 
 
@@ -68,6 +69,7 @@ _CODES: Final = (
     (ConfigError, ExitCode.CONFIG),
     (InvalidGenesisError, ExitCode.CONFIG),
     (ForeignChainError, ExitCode.CONFIG),
+    (OtherGenesisError, ExitCode.CONFIG),
     (HomeError, ExitCode.IN_USE),
     (CorruptStateError, ExitCode.STORAGE),
     (StorageError, ExitCode.STORAGE),

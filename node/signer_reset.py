@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from chain.consensus.guard import MustNotSign, Restored, recover
-from chain.consensus.log import MaySignAbove, last_signed
+from chain.consensus.log import MaySignAbove, SignerIdentity, last_signed
 from node.signer import (
     SignerError,
     SignerPaths,
@@ -28,6 +28,10 @@ from node.signer import (
 )
 
 log = structlog.get_logger(__name__)
+
+
+class OtherGenesisError(Exception):
+    """The genesis is not the one that a home was made with; says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,26 @@ def signer_state(paths: SignerPaths, chain_id: bytes, public_key: bytes) -> Sign
             return SignerState(recovered.reason, max(heights))
         case Restored():
             return SignerState(None, max(heights))
+
+
+def refuse_other_genesis(paths: SignerPaths, chain_id: bytes, public_key: bytes) -> None:
+    """Refuse a genesis that is not the one with which the key's log was made.
+
+    Raises `OtherGenesisError` before anything is written: a database that began with it would
+    be of no chain. Whatever else is wrong with the log is for `recover` to tell.
+    """
+    first = next(iter(read_log(paths.log).records), None)
+    if (
+        isinstance(first, SignerIdentity)
+        and first.public_key == public_key
+        and first.chain_id != chain_id
+    ):
+        msg = (
+            f"genesis.json has changed since this home was made: it makes chain {chain_id.hex()}, "
+            f"the signer's files are of chain {first.chain_id.hex()}; put the first genesis.json "
+            "back, or make another home with gtx init, which takes changes by --sections"
+        )
+        raise OtherGenesisError(msg)
 
 
 def reset_signer(paths: SignerPaths, chain_id: bytes, public_key: bytes, above: int) -> list[Path]:

@@ -18,7 +18,7 @@ from node.leveldb import LevelStore
 from node.loading import load_config, load_genesis
 from node.logs import set_up_logs
 from node.recovery import ALONE, lost_blocks
-from node.signer_reset import reset_signer, signer_state
+from node.signer_reset import refuse_other_genesis, reset_signer, signer_state
 from node.validator_key import ValidatorKey
 
 
@@ -78,6 +78,7 @@ def reset(
     genesis, key = load_genesis(home), ValidatorKey.load(home)
     paths = home.signer_paths(genesis.chain_id, key.seed)
     with failures_explained(), home.locked():
+        refuse_other_genesis(paths, genesis.chain_id, key.public_key)
         state = signer_state(paths, genesis.chain_id, key.public_key)
         if state.fault is None:
             raise Failure(

@@ -102,3 +102,27 @@ def test_a_file_that_is_not_there_is_named(gtx: Gtx) -> None:
     assert done.status == ExitCode.USAGE
     assert "nowhere.json" in done.err
     assert not (gtx.folder / "home").exists()
+
+
+def test_a_genesis_that_was_changed_after_init_is_told_before_anything_is_written(
+    gtx: Gtx,
+) -> None:
+    begun = gtx.json("init")
+    path = gtx.folder / "home" / "genesis.json"
+    first = path.read_text()
+    path.write_text(first.replace('"name": "gridtokenx"', '"name": "another"'))
+    changed = Genesis.from_json(path.read_text()).chain_id.hex()
+    for command in (
+        ("run", "--rpc-port", "0"),
+        ("signer", "reset", "--above", "0", "--yes"),
+    ):
+        done = gtx.run(*command)
+        assert done.status == ExitCode.CONFIG
+        assert "genesis.json has changed since this home was made" in done.err
+        assert changed in done.err
+        assert begun["chain_id"] in done.err
+        assert "help: put the first genesis.json back" in done.err
+        assert not (gtx.folder / "home" / "data" / "chain").exists()
+    path.write_text(first)
+    with gtx.running("run") as node:
+        assert node.form["chain_id"] == begun["chain_id"]
