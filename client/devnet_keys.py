@@ -4,6 +4,7 @@ Whoever reads this file holds them. A chain with such keys is for trying things 
 its genesis says `devnet`, and a node with it refuses to listen beyond loopback.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -14,6 +15,24 @@ from contracts.kernel import address_of, sha256
 
 PUBLIC_SEED: Final = b"gridtokenx devnet key "
 VALIDATOR: Final = "validator 0"
+OFFICE_NAMES: Final = (
+    "driver",
+    "gateway",
+    "grid",
+    "market operator",
+    "metering operator",
+    "registrar",
+    "retailer",
+)
+_NUMBERED: Final = re.compile(r"(account|household|meter) (0|[1-9][0-9]{0,5})")
+
+
+def is_name(name: str) -> bool:
+    """Say whether somebody of a devnet may be called so; any other text would have a key as well.
+
+    Accounts, households and meters are numbered; how many there are is up to the genesis.
+    """
+    return name in (VALIDATOR, *OFFICE_NAMES) or _NUMBERED.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,15 @@ GROUPS: Final = (
     ("signer", "The guard that keeps this validator from signing twice."),
 )
 
+HELP_FLAGS: Final = ("--help", "-h")
+
 app = App(
     name="gtx",
     help=HELP,
     help_format="markdown",
     version=VERSION,
     version_flags=["--version"],
-    help_flags=["--help", "-h"],
+    help_flags=HELP_FLAGS,
 )
 
 

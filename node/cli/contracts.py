@@ -94,13 +94,14 @@ async def call(
 ) -> int:
     """Call a contract's method: sign a transaction, send it, wait until it is final.
 
-    `gtx contracts` lists the methods. The exit status is 9 if the contract refuses the call.
+    `gtx contracts` lists the methods, and `gtx contracts CONTRACT.METHOD`, or `--help` after a
+    method, says what it takes. The exit status is 9 if the contract refuses the call.
 
     For example:
 
     ```
     gtx call credit.transfer gtx1… 5_000_000 --key alice
-    gtx call credit.transfer to=gtx1… amount=5_000_000 memo=0a --key alice --dry-run
+    gtx call credit.transfer recipient=gtx1… amount_uthb=5_000_000 memo=0a --key alice --dry-run
     gtx call orders.submit_orders @orders.json --key alice --json
     gtx call nrg.transfer gtx1… 1 --key devnet/account-0
     ```
@@ -240,6 +241,9 @@ def _methods(name: str) -> tuple[Any, list[str]]:
         lines += [f"gtx {verb} {usage(contract, method)}"]
         doc = method.doc.splitlines() if dot else [_first_line(method.doc)]
         lines += [f"    {line}".rstrip() for line in doc]
+    if dot:
+        verbs = dict.fromkeys("call" if kind is Kind.CALL else "query" for kind, _ in shown)
+        lines += ["", f"options: {', '.join(f'gtx {verb} --help' for verb in verbs)}"]
     form = [
         {
             "name": f"{contract}.{method.name}",

@@ -17,7 +17,7 @@ from client.reader import IncompleteReadError
 from client.rpc import NodeUnreachableError, RpcError
 from client.submit import NotFinalError
 from contracts.kernel import BadValueError
-from node.cli.app import app, load_listed
+from node.cli.app import HELP_FLAGS, app, load_listed
 from node.cli.methods import misspelt_method
 from node.cli.misspelt import usage_failure
 from node.cli.output import fail
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         load_listed(tokens)
         result = app(
-            _common_options_last(tokens),
+            _help_of_a_method(_common_options_last(tokens)),
             backend="trio",
             result_action="return_value",
             exit_on_error=False,
@@ -103,6 +103,16 @@ def _known(error: BaseException) -> Failure | None:
 
 def _before_literal(tokens: list[str]) -> list[str]:
     return tokens[: tokens.index("--")] if "--" in tokens else tokens
+
+
+def _help_of_a_method(tokens: list[str]) -> list[str]:
+    """Let `gtx call credit.transfer --help` say what that method takes, not what `call` does."""
+    if tokens[:1] not in (["call"], ["query"]) or "." not in "".join(tokens[1:2]):
+        return tokens
+    rest = _before_literal(tokens[2:])
+    if not any(flag in rest for flag in HELP_FLAGS):
+        return tokens
+    return ["contracts", tokens[1], *(one for one in rest if one == "--json")]
 
 
 def _common_options_last(tokens: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ already, so that the fault is named with its place before a node is asked.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,18 +119,22 @@ def _by_name(contract: str, method: Method, written: Sequence[str]) -> dict[str,
     in_order: list[str] = []
     for one in written:
         name, equals, value = one.partition("=")
-        if equals and name in names:
-            if name in texts:
-                raise _wrong(f"{name} is given twice", f"it takes: {usage(contract, method)}")
-            texts[name] = value
-        else:
+        if not equals or not name.isidentifier():
             in_order.append(one)
+        elif name not in names:
+            # No argument in order looks like this but a text, and that can be given by its name.
+            what = f"{contract}.{method.name} has no argument {name!r}"
+            raise _wrong(what, did_you_mean(name, names) or f"it takes: {usage(contract, method)}")
+        elif name in texts:
+            raise _wrong(f"{name} is given twice", f"it takes: {usage(contract, method)}")
+        else:
+            texts[name] = value
     free = [name for name in names if name not in texts]
     while len(free) > len(in_order) and _may_be_empty(dict(method.arguments)[free[-1]]):
         texts[free.pop()] = ""
     if len(in_order) != len(free):
         raise _wrong(
-            f"{contract}.{method.name} takes {_count(names)}, not {len(written)}",
+            f"{contract}.{method.name} takes {_counts(method)}, not {len(written)}",
             f"it takes: {usage(contract, method)}",
         )
     return texts | dict(zip(free, in_order, strict=True))
@@ -178,9 +182,14 @@ def _parsed(text: str, name: str) -> Any:  # noqa: ANN401 - any JSON value
         raise _wrong(f"{name}: not JSON: {error}", help_) from error
 
 
-def _count(names: Iterable[str]) -> str:
-    listed = list(names)
-    return f"{len(listed)} argument{'' if len(listed) == 1 else 's'}"
+def _counts(method: Method) -> str:
+    """Say how many arguments a method takes, those at the end that may be left out apart."""
+    shapes = [shape for _, shape in method.arguments]
+    most = least = len(shapes)
+    while least and _may_be_empty(shapes[least - 1]):
+        least -= 1
+    count = f"{most}" if least == most else f"{least} to {most}"
+    return f"{count} argument{'' if most == 1 else 's'}"
 
 
 def _wrong(what: str, help_: str | None) -> Failure:

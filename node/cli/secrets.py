@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from chain.crypto import SEED_BYTES
-from client.devnet_keys import Identity
+from client.devnet_keys import OFFICE_NAMES, VALIDATOR, Identity, is_name
 from client.keystore import Keystore
 from node.failure import ExitCode, Failure
 from node.home import Home
@@ -64,8 +64,19 @@ def seed_of(home: Home, name: str, passphrase_file: Path | None) -> bytes:
 
 
 def devnet_identity(name: str) -> Identity:
-    """Return who `devnet/account-0` is: its name has spaces where this has hyphens."""
-    return Identity(name.removeprefix(DEVNET_PREFIX).replace("-", " "))
+    """Return who `devnet/account-0` is: its name has spaces where this has hyphens.
+
+    Raises `Failure` for a name that nobody of a devnet has.
+    """
+    spaced = name.removeprefix(DEVNET_PREFIX).replace("-", " ")
+    if not is_name(spaced):
+        offices = ", ".join(one.replace(" ", "-") for one in (VALIDATOR, *OFFICE_NAMES))
+        raise Failure(
+            ExitCode.KEY,
+            f"nobody of a devnet is called {name!r}",
+            f"names behind {DEVNET_PREFIX} are account-N, household-N, meter-N, {offices}",
+        )
+    return Identity(spaced)
 
 
 def read_seed(text: str) -> bytes:

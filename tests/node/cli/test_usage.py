@@ -10,8 +10,10 @@ import pytest
 from cyclopts import App
 
 from chain.bech32 import encode_address
+from contracts.kernel import Kind
 from node.cli.app import app
 from node.cli.completion import completion
+from node.cli.methods import find
 from node.cli.reference import reference
 from node.cli.version import VERSION
 from node.failure import ExitCode
@@ -99,7 +101,20 @@ def test_every_command_refuses_an_option_that_it_does_not_have(
         ("contracts credt", "there is no contract 'credt'", "did you mean credit?"),
         ("call credit.transfer x 1 --kay a", "gtx call has no option --kay", "mean --key?"),
         ("call credit.transfer x 1 --key a --dri-run", "no option --dri-run", "gtx call --help"),
-        ("call credit.transfer --key a", "takes 3 arguments, not 0", "recipient:address amount"),
+        ("call credit.transfer --key a", "takes 2 to 3 arguments, not 0", "recipient:address amo"),
+        ("query credit.account", "takes 1 argument, not 0", "account:address"),
+        (
+            "call credit.transfer to=x amount_uthb=5 --key a",
+            "credit.transfer has no argument 'to'",
+            "it takes: credit.transfer recipient:address",
+        ),
+        (
+            "call credit.transfer recipent=x amount_uthb=5 --key a",
+            "credit.transfer has no argument 'recipent'",
+            "did you mean recipient?",
+        ),
+        ("account devnet/acount-0", "nobody of a devnet is called 'devnet/acount-0'", "account-N"),
+        ("account devnet/account-01", "nobody of a devnet is called", "metering-operator"),
         ("tx status 12", "'12' is no id", "an id is 64 hex digits"),
         ("tx send zz!", "no signed transaction", "gtx call … --sign-only"),
         ("block --rpc-url here", "'here' is no address of a node", "--rpc-url http://"),
@@ -212,3 +227,31 @@ def test_the_reference_is_up_to_date_with_the_commands() -> None:
         assert f"# gtx {' '.join(path)}\n" in page
     for code in ExitCode:
         assert f"| {int(code)} | {code.name} |" in page
+
+
+@pytest.mark.parametrize("line", ["call credit.transfer --help", "query credit.account -h"])
+def test_help_behind_a_method_says_what_the_method_takes(gtx: Gtx, line: str) -> None:
+    verb, method, _ = line.split()
+    done = gtx.run(*line.split())
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"gtx {verb} {method} ")
+    assert f"gtx {verb} --help" in done.out
+    assert gtx.json(*line.split()[:-1], "--help")[0]["name"] == method
+
+
+def test_help_of_a_command_is_not_that_of_a_method(gtx: Gtx) -> None:
+    for line in ("call --help", "call -h credit.transfer", "query --help"):
+        assert "Usage: gtx" in gtx.run(*line.split()).out
+
+
+def test_examples_in_help_name_arguments_that_there_are() -> None:
+    example = re.compile(r"gtx (call|query) (\w+\.\w+)([^\n]*)")
+    seen = 0
+    for path in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]:
+        for verb, name, rest in example.findall(path.read_text()):
+            _, method = find(name, Kind.CALL if verb == "call" else Kind.QUERY)
+            given = {word.partition("=")[0] for word in rest.split() if "=" in word}
+            names = {one for one in given if one.isidentifier()}
+            assert names <= {argument for argument, _ in method.arguments}, f"{path.name}: {name}"
+            seen += len(names)
+    assert seen >= 3
