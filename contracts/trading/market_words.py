@@ -15,9 +15,10 @@ class UnknownMarket(Reject):
 
 
 class UnknownProduct(Reject):
-    """The market has no product with this delivery start: not yet open, or settled already.
+    """There is no such product: an unknown market, no start of its deliveries, or a closed time.
 
-    The query `markets.open_products` lists what can be traded.
+    A product is there from its opening until it is settled. The query `markets.open_products`
+    lists what can be traded.
     """
 
     code = 2

@@ -28,8 +28,9 @@ async def audit(
 
     The node is not trusted: certificates, roots, signatures of transactions and meters are checked,
     all blocks are executed again, and a second set of books is kept from transactions and events by
-    a program that shares no code with the contracts. The genesis should come from elsewhere than
-    the node. The exit status is 11 if anything differs.
+    a program that shares no code with the contracts. The genesis, that of the home or of
+    `--genesis`, should come from elsewhere than the node. The exit status is 11 if anything
+    differs.
 
     For example:
 

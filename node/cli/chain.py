@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from chain.bech32 import encode_address
+from chain.bech32 import decode_address, encode_address
 from chain.block import TRANSACTION_BYTES_MAX
 from chain.json_form import from_json, to_json
 from client.keystore import NAME_PATTERN, Keystore
@@ -233,7 +233,7 @@ def _address(who: str, common: Common) -> str:
             help_ = did_you_mean(who, names) or "gtx keys list shows the keys"
             raise Failure(ExitCode.KEY, f"there is no key called {who!r}", help_)
         return encode_address(keystore.info(who).account)
-    return who
+    return who if _HEX.fullmatch(who) else encode_address(decode_address(who))
 
 
 def _raw(text: str) -> bytes:

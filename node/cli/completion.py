@@ -16,8 +16,9 @@ def completion(shell: Annotated[Shell, Parameter(help="The shell to complete in.
     For example:
 
     ```
+    mkdir -p ~/.local/share/bash-completion/completions ~/.zfunc ~/.config/fish/completions
     gtx completion bash > ~/.local/share/bash-completion/completions/gtx
-    gtx completion zsh > ~/.zfunc/_gtx
+    gtx completion zsh > ~/.zfunc/_gtx    # zsh: fpath+=~/.zfunc before compinit
     gtx completion fish > ~/.config/fish/completions/gtx.fish
     ```
     """

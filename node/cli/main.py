@@ -94,8 +94,12 @@ def _known(error: BaseException) -> Failure | None:
         case KeystoreError():
             what, _, help_ = str(error).partition("; ")
             return Failure(ExitCode.KEY, what, help_ or None, name=name)
-        case AddressTextError() | BadValueError():
-            return Failure(ExitCode.USAGE, str(error), name=name)
+        case AddressTextError():
+            help_ = "an address begins with gtx1; gtx keys list prints those of your keys"
+            return Failure(ExitCode.USAGE, str(error), help_, name=name)
+        case BadValueError():
+            help_ = "gtx contracts CONTRACT.METHOD says what a method takes"
+            return Failure(ExitCode.USAGE, str(error), help_, name=name)
         case NotIncludableError():
             return Failure(ExitCode.REFUSED, str(error), name=name)
     return failure_of(error)

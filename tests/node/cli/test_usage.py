@@ -113,6 +113,11 @@ def test_every_command_refuses_an_option_that_it_does_not_have(
             "credit.transfer has no argument 'recipent'",
             "did you mean recipient?",
         ),
+        (
+            "account gtx1xyz",
+            "an address has 42 characters, this has 7",
+            "an address begins with gtx1",
+        ),
         ("account devnet/acount-0", "nobody of a devnet is called 'devnet/acount-0'", "account-N"),
         ("account devnet/account-01", "nobody of a devnet is called", "metering-operator"),
         ("tx status 12", "'12' is no id", "an id is 64 hex digits"),
