@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import structlog
 
 from chain.block import TRANSACTION_BYTES_MAX
 from chain.refusals import NotIncludableError
@@ -251,7 +252,7 @@ async def test_a_misspelt_parameter_or_method_is_answered_with_a_proposal() -> N
 
 
 async def test_a_defect_says_nothing_of_the_inside_but_a_number(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     secret = "/path/to/the secret"
 
@@ -260,11 +261,11 @@ async def test_a_defect_says_nothing_of_the_inside_but_a_number(
 
     async with serving() as served:
         monkeypatch.setattr(served.backend, "health", broken)
-        with pytest.raises(RpcFailure) as caught:
+        with structlog.testing.capture_logs() as logged, pytest.raises(RpcFailure) as caught:
             await served.call("node_health")
         assert (caught.value.code, caught.value.name) == (-32603, "InternalError")
         number = caught.value.values["incident"]
         assert secret not in json.dumps(caught.value.args)
-        assert number in (logged := capsys.readouterr().out)
-        assert secret in logged
+        (told,) = [one for one in logged if one.get("incident") == number]
+        assert secret in repr(told["exc_info"])
         assert (await served.call("chain_status"))["height"] == 0
