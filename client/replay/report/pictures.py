@@ -51,9 +51,9 @@ def telling_quarter(facts: Facts, report: Report) -> int:
     def told(number: int) -> tuple[bool, int, int]:
         quarter = facts.quarters[number]
         price = quarter.price_per_wh
-        with_retailer = sum(facts.retailer_wh(quarter, side) for side in Side)
+        with_others = sum(facts.outside_wh(quarter, side) for side in Side)
         own = price is not None and low < price < high
-        return own, quarter.volume_wh - with_retailer, -number
+        return own, quarter.volume_wh - with_others, -number
 
     return max(range(len(facts.quarters)), key=told)
 

@@ -12,6 +12,7 @@ from client.replay.report.facts import FactsError, Fill, Offer
 from client.replay.report.figures import balances_uthb, report_of
 from client.replay.report.html import page
 from client.replay.report.kinds import Interval, Trader
+from client.replay.report.pictures import telling_quarter
 from client.replay.report.terminal import print_report
 from client.replay.report.welfare import exchange_wh
 from contracts.trading.uniform_price import Side
@@ -120,3 +121,15 @@ def test_a_strangers_correction_is_its_own_affair() -> None:
     facts_of(told.run, [*told.events, event])
     with pytest.raises(FactsError, match="corrected"):
         facts_of(told.run, [*told.events, event | {"fields": corrected | {"participant": 2}}])
+
+
+def test_a_quarter_is_told_of_for_what_households_traded_among_themselves() -> None:
+    told = example()
+    facts = facts_of(told.run, told.events)
+    first = facts.quarters[0]
+    assert telling_quarter(facts, report_of(facts)) == 0
+    fills = tuple(
+        replace(fill, participant=STRANGER) if fill.side is ASK else fill for fill in first.fills
+    )
+    theirs = replace(facts, quarters=(replace(first, fills=fills), *facts.quarters[1:]))
+    assert telling_quarter(theirs, report_of(facts)) != 0
