@@ -1,6 +1,8 @@
 """The chain of a replay: the genesis in the repository is the one that the data makes."""
 
 from chain.genesis import Genesis
+from client.devnet_keys import OFFICE_NAMES, Identity, is_name
+from client.replay import setup
 from client.replay.setup import (
     GENERATION_METERS,
     WEEK_FOLDER,
@@ -28,6 +30,15 @@ def test_ninety_three_households_and_eleven_generators_have_meters() -> None:
     assert len([n for n in numbers if isinstance(n, int) and n < GENERATION_METERS]) == 93
     assert len(numbers) == 104
     assert len(visitors()) == 10
+
+
+def test_everybody_of_the_devnet_is_called_as_a_command_line_may_call_them() -> None:
+    offices = {one.name for one in vars(setup).values() if isinstance(one, Identity)}
+    assert offices == set(OFFICE_NAMES)
+    members = members_of(WEEK)
+    meters = [name for one in members for name in (one.identity.name, one.meter.name)]
+    assert all(map(is_name, (*offices, *meters, *(one.name for one in visitors()))))
+    assert not any(map(is_name, ("acount 0", "account 00", "account", "driver ", "node 0")))
 
 
 def test_a_connection_takes_thirty_kilowatts_and_what_the_battery_takes() -> None:
