@@ -98,8 +98,7 @@ def _known(error: BaseException) -> Failure | None:
             help_ = "an address begins with gtx1; gtx keys list prints those of your keys"
             return Failure(ExitCode.USAGE, str(error), help_, name=name)
         case BadValueError():
-            help_ = "gtx contracts CONTRACT.METHOD says what a method takes"
-            return Failure(ExitCode.USAGE, str(error), help_, name=name)
+            return Failure(ExitCode.USAGE, str(error), name=name)
         case NotIncludableError():
             return Failure(ExitCode.REFUSED, str(error), name=name)
     return failure_of(error)
