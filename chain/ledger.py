@@ -37,7 +37,7 @@ from chain.verdicts import Judge, SignedMessage
 from chain.votes import Certificate
 from contracts.kernel import Host
 from contracts.kernel.meter import Meter, WeightTable
-from contracts.kernel.state import State
+from contracts.kernel.state import Decoded, State
 from contracts.registry import Registry
 
 STATE_START: Final = b"\0"
@@ -116,6 +116,7 @@ class Ledger:
         self._trie = trie
         self._judge = judge
         self._candidates: dict[bytes, Candidate] = {}
+        self._decoded = Decoded()
         self.tip = tip
         self.preparer: Preparer = self._prepare
 
@@ -278,7 +279,7 @@ class Ledger:
     def _begin(self, time_ms: int, parent_certificate: Certificate | None) -> BlockExecution:
         tip = self.tip
         context = BlockContext(tip.header.chain_id, tip.height + 1, time_ms, tip.block_id)
-        execution = BlockExecution(self._store, context, self._judge)
+        execution = BlockExecution(self._store, context, self._judge, decoded=self._decoded)
         signers: tuple[bytes, ...] = ()
         if parent_certificate is not None:
             members = tip.validators.members

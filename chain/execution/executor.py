@@ -36,7 +36,7 @@ from contracts.kernel.frozen import maker
 from contracts.kernel.host import Host
 from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.schedule import ClockKind, Work
-from contracts.kernel.state import Reader, State
+from contracts.kernel.state import Decoded, Reader, State
 from contracts.registry import Registry
 
 UNLIMITED: Final = 2**62
@@ -101,10 +101,11 @@ class BlockExecution:
         block: BlockContext,
         judge: Judge,
         registry: type[Registry] = Registry,
+        decoded: Decoded | None = None,
     ) -> None:
-        """Wire the contracts over a working copy of `base`."""
+        """Wire the contracts over a working copy of `base`; `decoded` serves many executions."""
         self._meter = Meter(WeightTable(), UNLIMITED)
-        self._state = State(base, self._meter)
+        self._state = State(base, self._meter, decoded)
         self._host = Host(self._state)
         self.registry = registry(self._host)
         self.parameters = self.registry.parameters.in_force()

@@ -10,7 +10,7 @@ Keys begin with their table's 2-byte id. Ranges are ordered by raw key bytes and
 import enum
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from contracts.kernel.meter import Meter
 
@@ -40,15 +40,36 @@ class _Mark(enum.Enum):
 _UNWRITTEN: Final = _Mark.UNWRITTEN
 
 
+class Decoded:
+    """What stored bytes of each table decode to, for one execution or for many in one thread.
+
+    Values never change and equal bytes stand for equal values, so that these outlive any state. No
+    charge depends on them.
+    """
+
+    __slots__ = ("_tables",)
+
+    def __init__(self) -> None:
+        """Start without values."""
+        self._tables: dict[int, dict[bytes, Any]] = {}
+
+    def of(self, table_id: int) -> dict[bytes, Any]:
+        """Return the values of a table by their bytes; the table bounds how many it keeps."""
+        return self._tables.setdefault(table_id, {})
+
+
 class State:
     """Reads and writes of one execution, metered; not safe for more than one thread."""
 
-    __slots__ = ("_base", "_journal", "_keys", "_keys_changed", "_sorted", "_writes", "meter")
+    __slots__ = (
+        "_base", "_journal", "_keys", "_keys_changed", "_sorted", "_writes", "decoded", "meter",
+    )  # fmt: skip
 
-    def __init__(self, base: Reader, meter: Meter) -> None:
-        """Start without writes."""
+    def __init__(self, base: Reader, meter: Meter, decoded: Decoded | None = None) -> None:
+        """Start without writes; `decoded` is what earlier executions have decoded."""
         self._base = base
         self.meter = meter
+        self.decoded = Decoded() if decoded is None else decoded
         self._writes: dict[bytes, bytes | None] = {}
         self._journal: list[tuple[bytes, bytes | _Mark | None]] = []
         # The written keys of each table: in order of writing until a range of the table has been

@@ -21,8 +21,9 @@ from contracts.kernel.record import RecordShape
 from contracts.kernel.shape import BytesShape, IntShape, OptionalShape, Shape, shape_of
 from contracts.kernel.state import TABLE_ID_BYTES, State, after
 
-# Decoded values that a table of one execution keeps.
-KNOWN_MAX: Final = 1_024
+# Decoded values that a table keeps, and how long the bytes of one may be.
+KNOWN_MAX: Final = 4_096
+KNOWN_BYTES_MAX: Final = 2_048
 _PAIR: Final = 2
 _TRIPLE: Final = 3
 
@@ -57,7 +58,7 @@ class Table(ABC):
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__)
         bound._state = state
-        bound._known = {}
+        bound._known = state.decoded.of(self.id)
         return bound
 
     def _types(self) -> tuple[Any, ...]:
@@ -84,11 +85,12 @@ class Table(ABC):
         data = self._state.get(raw_key)
         if data is None:
             return self.default
-        # Values never change, so that equal bytes stand for one and the same.
         value = self._known.get(data)
-        if value is None:
-            value = self._decode(data)
-            self._know(data, value)
+        return self._decoded(data) if value is None else value
+
+    def _decoded(self, data: bytes) -> Any:  # noqa: ANN401
+        value = self._decode(data)
+        self._know(data, value)
         return value
 
     def _write(self, raw_key: bytes, value: Any) -> None:  # noqa: ANN401
@@ -102,6 +104,8 @@ class Table(ABC):
             self._know(data, value)
 
     def _know(self, data: bytes, value: Any) -> None:  # noqa: ANN401
+        if len(data) > KNOWN_BYTES_MAX:
+            return
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()
         self._known[data] = value
@@ -134,8 +138,12 @@ class Map(Table, Generic[K, V]):
 
     def __getitem__(self, key: K) -> V:
         """Return the value of `key`, or the default."""
-        value: V = self._read(self._to_raw(key))
-        return value
+        # As `_read`, without the call: nothing is done as often.
+        data = self._state.get(self._to_raw(key))
+        if data is None:
+            return self.default  # type: ignore[no-any-return]  # declared with this type
+        value: V | None = self._known.get(data)
+        return self._decoded(data) if value is None else value
 
     def __setitem__(self, key: K, value: V) -> None:
         """Write `value`; the default deletes the key."""

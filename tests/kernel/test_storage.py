@@ -12,8 +12,8 @@ from contracts.kernel import Cell, Items, Map, Range, Record, Size, record
 from contracts.kernel.codec import INT_MAX, INT_MIN
 from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.shape import BadValueError
-from contracts.kernel.state import State
-from contracts.kernel.storage import Table
+from contracts.kernel.state import Decoded, State
+from contracts.kernel.storage import KNOWN_BYTES_MAX, KNOWN_MAX, Table
 from contracts.kernel.types import Address, Int, Text32, Uint
 
 
@@ -41,6 +41,7 @@ class Note(Record):
 T = TypeVar("T", bound=Table)
 Byte = Annotated[int, Range(0, 255)]
 Tag = Annotated[bytes, Size(2)]
+Blob = Annotated[bytes, Size(0, 2 * KNOWN_BYTES_MAX)]
 BookKey = tuple[Byte, Int, Tag]
 
 
@@ -278,6 +279,37 @@ def test_what_an_execution_wrote_it_reads_as_any_other_would(
         assert found == expected
         assert type(found) is type(expected)
         assert repr(found) == repr(expected)
+
+
+def test_what_one_execution_decoded_serves_the_next_at_the_same_charge() -> None:
+    state = fresh()
+    table = declared(Map[Byte, Quote | None](id=0x1001, default=None, packed=True), state)
+    table[1] = Quote(Side.ASK, 5, bytes(20))
+    stored, decoded = MemoryState(), Decoded()
+    stored.write(state.changes())
+    executions = [State(stored, Meter(WeightTable(), 2**62), decoded) for _ in range(2)]
+    first, second = (table.bind(one)[1] for one in executions)
+    assert first is second
+    weights = [one.meter.used for one in executions]
+    assert weights[0] == weights[1] > 0
+
+
+def test_a_table_keeps_so_many_decoded_values_and_no_more() -> None:
+    state = fresh()
+    table = declared(Map[Uint, Uint](id=0x1001, default=0), state)
+    for number in range(1, KNOWN_MAX + 10):
+        table[number] = number
+        assert 0 < len(state.decoded.of(0x1001)) <= KNOWN_MAX
+    assert table[1] == 1
+
+
+def test_a_table_keeps_no_long_values() -> None:
+    state = fresh()
+    table = declared(Map[Byte, Blob](id=0x1001, default=b""), state)
+    for number, length in enumerate((1, KNOWN_BYTES_MAX - 8, KNOWN_BYTES_MAX + 1)):
+        table[number] = bytes(length)
+        assert table[number] == bytes(length)
+    assert [len(one) for one in state.decoded.of(0x1001).values()] == [1, KNOWN_BYTES_MAX - 8]
 
 
 def test_a_key_of_bytes_is_checked_like_any_other() -> None:
