@@ -131,9 +131,10 @@ class GridRegistry(Contract, name="registry", number=0x20, vocabulary=(words,)):
         """Return what trading needs of a participant."""
         return Trader.of(self.participant(participant))
 
-    def require_may_trade(self, participant: int, now_s: int) -> None:
-        """Raise `Suspended`, `NotCompliant` or `LicenceExpired` if the participant may not."""
-        compliance = self.participant(participant).compliance
+    def require_may_trade(self, participant: int, now_s: int) -> Trader:
+        """Return a trader; raises `Suspended`, `NotCompliant` or `LicenceExpired` if it is none."""
+        one = self.participant(participant)
+        compliance = one.compliance
         if compliance.standing is Standing.SUSPENDED:
             raise words.Suspended(participant=participant)
         if compliance.standing is not Standing.COMPLIANT:
@@ -142,6 +143,7 @@ class GridRegistry(Contract, name="registry", number=0x20, vocabulary=(words,)):
             raise words.LicenceExpired(
                 participant=participant, expired_s=compliance.licence_expires_s, now_s=now_s
             )
+        return Trader.of(one)
 
     def suspended(self, zone: int) -> tuple[int, ...]:
         """Return the participants of a zone that are suspended, ascending."""

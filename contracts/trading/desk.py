@@ -86,8 +86,8 @@ class Directory(Protocol):
     def participant_of(self, account: bytes) -> int | None:
         """Return the participant that an account belongs to."""
 
-    def require_may_trade(self, participant: int, now_s: int) -> None:
-        """Refuse one that is suspended, not compliant or without a valid licence."""
+    def require_may_trade(self, participant: int, now_s: int) -> Trader:
+        """Return a trader; refuses one that is suspended, not compliant or without a licence."""
 
     def trader(self, participant: int) -> Trader:
         """Return what trading knows of a participant."""
@@ -146,9 +146,8 @@ def owner_of(ctx: Context, directory: Directory, debts: Debts) -> Owner:
     participant = directory.participant_of(ctx.caller)
     if participant is None:
         raise NotAParticipant(account=ctx.caller)
-    directory.require_may_trade(participant, ctx.market_time_s)
+    trader = directory.require_may_trade(participant, ctx.market_time_s)
     debts.require_within_limit(ctx.caller)
-    trader = directory.trader(participant)
     others = [one for one in directory.affiliates(trader.group) if one != participant]
     return Owner(
         participant=participant,
@@ -292,8 +291,10 @@ class Desk:
         """
         terms, now_s = product.terms, self._ctx.market_time_s
         days = range(day_of(now_s), day_of(now_s + OPEN_AHEAD_S_MAX) + 1)
-        units = (self._unit(owner.zone, day, owner.participant) for day in days)
-        if sum(unit.open_orders(market) for unit in units) >= terms.orders_max:
+        open_orders = 0
+        for day in days:
+            open_orders += self._unit(owner.zone, day, owner.participant).open_orders(market)
+        if open_orders >= terms.orders_max:
             raise TooManyOrders(market=market, orders_max=terms.orders_max)
         if holding.bids + holding.asks >= product.orders_each_max:
             raise ProductFull(market=market, orders_max=product.orders_each_max)
@@ -303,17 +304,20 @@ class Desk:
 
         A list looks at the free credit once and posts at the end, a single order posts at once.
         """
-        held = self._held | {column: self._held.get(column, 0) + amount_uthb}
         if self._free_uthb is None:
-            self._held = {}
+            held, self._held = self._held, {}
+            held[column] = held.get(column, 0) + amount_uthb
             self._post(held)
             return
+        held = self._held | {column: self._held.get(column, 0) + amount_uthb}
         if sum(held.values()) > self._free_uthb:
             self._post(held)
             raise AssertionError("the ledger posts what the account does not have")
         self._held = held
 
     def _post(self, held: dict[Column, int]) -> None:
+        if not held:
+            return
         account = self._ctx.caller
         entries = [Entry(account, column, amount) for column, amount in held.items() if amount]
         if entries:
