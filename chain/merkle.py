@@ -47,8 +47,10 @@ class InclusionProof(Record):
 
 def merkle_root(leaves: Iterable[bytes]) -> bytes:
     """Return the root of a list; O(n)."""
-    *_, top = _levels(leaves)
-    return top[0] if top else EMPTY_ROOT
+    level = [leaf_hash(leaf) for leaf in leaves]
+    while len(level) > 1:
+        level = _paired(level)
+    return level[0] if level else EMPTY_ROOT
 
 
 def prove(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
@@ -104,7 +106,12 @@ def _levels(leaves: Iterable[bytes]) -> Iterator[list[bytes]]:
     level = [leaf_hash(leaf) for leaf in leaves]
     yield level
     while len(level) > 1:
-        pairs = zip(level[::2], level[1::2], strict=False)
-        risen = level[-1:] if len(level) & 1 else []
-        level = [inner_hash(left, right) for left, right in pairs] + risen
+        level = _paired(level)
         yield level
+
+
+def _paired(level: list[bytes]) -> list[bytes]:
+    """Return the level above; an odd last node rises."""
+    pairs = zip(level[::2], level[1::2], strict=False)
+    risen = level[-1:] if len(level) & 1 else []
+    return [inner_hash(left, right) for left, right in pairs] + risen

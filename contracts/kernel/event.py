@@ -36,4 +36,7 @@ class Event(Record):
 
     def owners(self) -> tuple[bytes, ...]:
         """Return the accounts whose histories this event enters, each once."""
-        return tuple(dict.fromkeys(getattr(self, name) for name in self.owner_fields))
+        names = self.owner_fields
+        if len(names) == 1:
+            return (getattr(self, names[0]),)
+        return tuple(dict.fromkeys([getattr(self, name) for name in names]))
