@@ -27,6 +27,7 @@ from contracts.kernel.codec import Value
 from contracts.kernel.frozen import maker
 from contracts.kernel.shape import BadValueError, BytesShape, IntShape, Shape, TextShape, shape_of
 from contracts.kernel.types import PublicKey, Signature
+from contracts.kernel.writer import writer_of
 
 _VERSION_MAX: Final = 255
 # What contracts may ask devices and people to sign. The chain has the tag of each; a claim in one
@@ -89,8 +90,9 @@ class Claim(Record):
 class RecordShape(Shape):
     """The shape of one record class."""
 
-    __slots__ = ("_checks", "_getter", "_plains", "_struct", "cls", "fields", "has_claims",
-                 "is_flat", "loads_as_is", "make", "names", "pack_format", "version")  # fmt: skip
+    __slots__ = ("_checks", "_getter", "_plains", "_struct", "_write", "cls", "fields",
+                 "has_claims", "is_flat", "loads_as_is", "make", "names", "pack_format",
+                 "version")  # fmt: skip
 
     def __init__(self, cls: type[Record], version: int) -> None:
         """Read the annotations of `cls` once."""
@@ -112,7 +114,8 @@ class RecordShape(Shape):
             self._struct = struct.Struct(">B" + "".join(f for f in formats if f))
         self._getter = _tuple_getter(self.names)
         self._checks = tuple(check_of(f, f.from_wire) for f in self.fields)
-        self._plains = tuple(check_of(f, f.plain_converter()) for f in self.fields)
+        self._plains = tuple(f.to_wire for f in self.fields)
+        self._write = writer_of(version, self.names, self.fields)
         self.is_flat = all(f.loads_as_is for f in self.fields)
 
     def from_wire(self, value: Value) -> Any:
@@ -128,7 +131,14 @@ class RecordShape(Shape):
     def to_wire(self, value: Any) -> list[Value]:
         if type(value) is not self.cls:
             raise BadValueError(f"{type(value).__name__} is not a {self.cls.__name__} record")
-        return [self.version, *self._each(self._plains, self._getter(value))]
+        try:
+            plain = self._write(value)
+        except BadValueError:
+            plain = None
+        if plain is None:
+            # This way takes longer, and finds out where.
+            plain = [self.version, *self._each(self._plains, self._getter(value))]
+        return plain
 
     def load(self, value: Any) -> Any:
         assert value[0] == self.version, f"stored {self.cls.__name__} has version {value[0]}"
@@ -152,14 +162,7 @@ class RecordShape(Shape):
     def pack(self, value: Record) -> bytes:
         """Return the fixed-width form: one version byte, then the fields."""
         assert self._struct is not None, f"{self.cls.__name__} has fields of varying size"
-        if type(value) is not self.cls:
-            return self._struct.pack(*self.to_wire(value))
-        fields = zip(self._plains, self._getter(value), strict=True)
-        try:
-            return self._struct.pack(self.version, *[convert(one) for convert, one in fields])
-        except BadValueError:
-            # This way takes longer, and finds out where.
-            return self._struct.pack(*self.to_wire(value))
+        return self._struct.pack(*self.to_wire(value))
 
     def unpack(self, data: bytes) -> Any:
         """Invert `pack` for trusted bytes."""

@@ -102,10 +102,6 @@ class Shape(ABC):
         """Return the plain value, or raise `BadValueError`."""
         return self.from_wire(value)  # type: ignore[no-any-return]  # scalars are their own wire form
 
-    def plain_converter(self) -> Callable[[Any], Value]:
-        """Return the function behind `to_wire`, without the step in between for scalars."""
-        return self.from_wire if type(self).to_wire is Shape.to_wire else self.to_wire
-
     def load(self, value: Any) -> Any:
         """Return the typed value of trusted plain data."""
         return value

@@ -76,6 +76,9 @@ FORBIDDEN = {
     ],
     "dynamic-code": [
         "def f(text):\n    return eval(text)  #!",
+        "def f(text):\n    return eval(text)  # own source: only exec may say so  #!",
+        "def f(text):\n    exec(text)  #!",
+        "def f(text):\n    exec(text)  # own source:  #!",
         "def f(name):\n    return __import__(name)  #!",
         "import hashlib\ndef f(name):\n    return hashlib.new(name)  #!",
     ],
@@ -203,6 +206,7 @@ ALLOWED = {
     ],
     "dynamic-code": [
         "import re\nfrom typing import Final\nP: Final = re.compile('x')",
+        "def f(text):\n    exec(text)  # own source: nothing from outside is in it",
         "from hashlib import sha256\ndef f(b):\n    return sha256(b)",
     ],
     "set-iteration": [
