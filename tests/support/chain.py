@@ -6,7 +6,7 @@ from chain.block import Block
 from chain.crypto import sign
 from chain.genesis import Genesis
 from chain.ledger import Ledger
-from chain.store import MemoryStore
+from chain.store import MemoryStore, StoredBlock
 from chain.transaction import (
     Call,
     Mode,
@@ -45,8 +45,9 @@ class InOrder(Iterator[PreparedTransaction]):
 class ChainNode:
     """A ledger with its store, and the means to make its blocks final."""
 
-    def __init__(self, validators: int = 1) -> None:
-        self.genesis: Genesis = make_genesis(validators=validators)
+    def __init__(self, validators: int = 1, genesis: Genesis | None = None) -> None:
+        """Begin a chain of so many validators; a genesis of one's own must have them."""
+        self.genesis = genesis or make_genesis(validators=validators)
         self.names = {account_of(n): n for n in validator_names(validators)}
         self.store = MemoryStore()
         self.ledger = Ledger.create(self.genesis, self.store, Verdicts())
@@ -87,6 +88,11 @@ class ChainNode:
         block = self.build(*transactions)
         self.ledger.commit(block.id, self.certify(block))
         return block
+
+    def blocks(self) -> list[StoredBlock]:
+        """Return all blocks, from genesis on."""
+        stored = [self.store.block(height) for height in range(self.ledger.tip.height + 1)]
+        return [block for block in stored if block is not None]
 
     def follow(self, block: Block, certificate: Certificate) -> None:
         self.ledger.validate(block)

@@ -70,6 +70,7 @@ class SettlementWorld(MarketWorld, GridWorld):  # type: ignore[misc]  # `submit`
         funds: Mapping[str, int] | None = None,
         unmetered: Sequence[str] = (),
         fee_per_weight_uthb: int = 0,
+        validators: int = 1,
     ) -> None:
         """Run the genesis and the blocks that open the first products.
 
@@ -83,7 +84,9 @@ class SettlementWorld(MarketWorld, GridWorld):  # type: ignore[misc]  # `submit`
             fee_base_uthb=1, fee_per_weight_uthb=fee_per_weight_uthb, block_weight_max=40_000_000
         )
         names = [account for person in people for account in person.accounts]
-        genesis = make_genesis(people=names, chain=chain, metering=metering, statements=True)
+        genesis = make_genesis(
+            validators=validators, people=names, chain=chain, metering=metering, statements=True
+        )
         residents = dict(enumerate(self.people[1:], RETAILER_NUMBER + 1))
         meters = [n for n, person in residents.items() if person.name not in unmetered]
         own = funds or {}
