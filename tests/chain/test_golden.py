@@ -32,8 +32,9 @@ from contracts.trading.settlement_words import (
 )
 from contracts.trading.uniform_price import Side
 from tests.chain.golden import CHAINS, shown
-from tests.chain.golden_market import CANCELLED, SETTLED, TRADED, golden_market
+from tests.chain.golden_market import golden_market
 from tests.chain.golden_money import BLOCKS
+from tests.chain.golden_scenes import CANCELLED, LAST
 from tests.support.chain import ChainNode
 from tests.support.diced_market import HOURLY, DicedMarket
 from tests.support.grid import RETAILER_NUMBER, ZONE
@@ -42,11 +43,11 @@ from tests.support.metering import quarter
 
 ROOT = Path(__file__).parents[2]
 EVERY_CHAIN = pytest.mark.parametrize("name", CHAINS)
-QUARTERS = range(1, SETTLED + 1)
+QUARTERS = range(1, LAST + 1)
 METERED = ("alice", "bob", "carol", "dave", "erin")
 EVERYBODY = range(1, 9)
-# What a chain of one zone and three hours cannot show of these contracts.
-NOT_SHOWN = {"ProductFull", "OutsideGatewayZone", "MeterSuspended", "CorrectionClosed"}
+# What a chain of one zone and three hours cannot show.
+NOT_SHOWN = {"OutsideGatewayZone", "CorrectionClosed"}
 
 
 def vector(name: str) -> list[dict[str, Any]]:
@@ -117,7 +118,7 @@ def test_the_vector_holds_accepted_refused_undone_and_unrun_calls() -> None:
 
 def test_the_market_trades_quarters_and_an_hour() -> None:
     world = market()
-    starts = [world.start_s(product) for product in range(TRADED)]
+    starts = [world.start_s(product) for product in range(LAST)]
     traded = [s for s in starts if trades_of(Side.BID, s)]
     assert traded == [s for s in starts if s != world.start_s(CANCELLED)]
     for start_s, number in [*((s, MARKET) for s in traded), (quarter(4), HOURLY)]:

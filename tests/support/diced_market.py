@@ -63,7 +63,7 @@ class DicedMarket(SettlementWorld, LedgerWorld):  # type: ignore[misc]  # as Set
         super().__init__(
             (*PEOPLE, household(UNMETERED)),
             market=quarters,
-            second=replace(quarters, quarters=4, orders_max=100),
+            second=replace(quarters, quarters=4, product_orders_max=16),
             rules=replace(SETTLEMENT, slice_units=3),
             metering=METERING,
             funds=FUNDS,
