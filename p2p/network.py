@@ -1,0 +1,183 @@
+"""The library's swarm with its ends tied up.
+
+Three things are mended by overriding what the library calls, each with a test that shows the fault
+without it:
+
+- a task and a place among the inbound connections stay taken for as long as the host runs, for
+  every connection that ever came in; here they are given back when the connection is closed;
+- a handler that raises takes the whole host down; here it loses its stream;
+- the swarm dials known peers by itself to keep fifty connections; here the supervisor alone dials.
+"""
+
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import structlog
+import trio
+from libp2p.abc import INetStream
+from libp2p.crypto.keys import KeyPair
+from libp2p.custom_types import TProtocol
+from libp2p.host.basic_host import BasicHost
+from libp2p.io.abc import ReadWriteCloser
+from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.exceptions import SwarmException
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.peer.peerstore import PeerStore
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux
+from libp2p.transport.manager import TransportManager
+from libp2p.transport.tcp.tcp import TCP
+from libp2p.transport.upgrader import TransportUpgrader
+from multiaddr import Multiaddr
+
+from p2p.gate import GatedNoise
+
+CONNECTIONS_MAX: Final = 256
+HANDSHAKE_TIMEOUT_S: Final = 10.0
+DIAL_TIMEOUT_S: Final = 5.0
+CLOSE_TIMEOUT_S: Final = 2.0
+
+Handler = Callable[[INetStream], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+class Network(Swarm):
+    """A swarm whose inbound connections end with their peer."""
+
+    async def _do_handle_inbound_connection(
+        self,
+        read_write_closer: ReadWriteCloser,
+        maddr: Multiaddr,
+        failure_event: Any,  # noqa: ANN401 - the library's, for metrics that are not collected
+    ) -> None:
+        del failure_event
+        raw = RawConnection(read_write_closer, False)
+        try:
+            muxed = await self.upgrade_inbound_raw_conn(raw, maddr)
+        except (SwarmException, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            log.debug("inbound_connection_refused", address=str(maddr), reason=str(error))
+            await raw.close()
+            return
+        assert isinstance(muxed, Yamux), "no other muxer is offered"
+        await muxed.event_closed.wait()
+
+
+class Host(BasicHost):
+    """A host whose handlers fail alone; `failures` counts them by protocol."""
+
+    def __init__(self, network: Network) -> None:
+        """Answer identify and ping on this network."""
+        super().__init__(network=network)
+        self._inbound = network._inbound_limiter  # noqa: SLF001 - nothing public counts them
+        self.failures: Counter[str] = Counter()
+
+    @property
+    def inbound_places_taken(self) -> int:
+        """Return how many inbound connections hold a place."""
+        return self._inbound.borrowed_tokens
+
+    def serve(self, protocol: str, handler: Handler) -> None:
+        """Answer streams of a protocol; whatever the handler raises ends its stream alone."""
+
+        async def guarded(stream: INetStream) -> None:
+            try:
+                await handler(stream)
+            except Exception as error:  # noqa: BLE001 - one stream must not end the host
+                self.failures[protocol] += 1
+                log.info(
+                    "stream_failed", protocol=protocol, reason=f"{type(error).__name__}: {error}"
+                )
+                await stream.reset()
+            else:
+                await stream.close()
+
+        self.set_stream_handler(TProtocol(protocol), guarded)
+
+
+def make_host(key_pair: KeyPair, admits: Callable[[ID], bool]) -> tuple[Host, GatedNoise]:
+    """Return a host that talks to admitted peers over TCP, Noise and yamux, and its gate."""
+    gate = GatedNoise(key_pair, admits)
+    upgrader = TransportUpgrader(
+        secure_transports_by_protocol={NOISE: gate},
+        muxer_transports_by_protocol={TProtocol(YAMUX): Yamux},
+    )
+    me = ID.from_pubkey(key_pair.public_key)
+    peers = PeerStore()
+    peers.add_key_pair(me, key_pair)
+    config = ConnectionConfig(
+        max_connections=CONNECTIONS_MAX,
+        min_connections=0,
+        low_watermark=0,
+        high_watermark=CONNECTIONS_MAX,
+        dial_timeout=DIAL_TIMEOUT_S,
+        inbound_upgrade_timeout=HANDSHAKE_TIMEOUT_S,
+        outbound_upgrade_timeout=HANDSHAKE_TIMEOUT_S,
+    )
+    network = Network(
+        me,
+        peers,
+        upgrader,
+        transports=[TCP()],
+        connection_config=config,
+        retry_config=RetryConfig(max_retries=0),
+        transport_manager=TransportManager(),
+    )
+    return Host(network), gate
+
+
+class ListenError(Exception):
+    """The host does not listen where it should; says where, and what to do."""
+
+
+@asynccontextmanager
+async def running(host: Host, listen: Sequence[Multiaddr]) -> AsyncIterator[list[Multiaddr]]:
+    """Run a host; gives the addresses at which it really listens.
+
+    Raises `ListenError`: the library goes on without an address that it could not take.
+    """
+    for address in listen:
+        _refuse_taken(address)
+    try:
+        async with host.run(listen):
+            network = host.get_network()
+            taken = [one for each in network.listeners.values() for one in each.get_addrs()]
+            if len(taken) < len(listen):
+                wanted = ", ".join(str(one) for one in listen)
+                msg = f"could not listen at {wanted}; is it an address of this machine?"
+                raise ListenError(msg)
+            try:
+                yield taken
+            finally:
+                # The library cancels its connections' tasks first, and then cannot close them.
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_TIMEOUT_S):
+                    for peer in tuple(network.connections):
+                        await network.close_peer(peer)
+    except SwarmException as error:
+        raise ListenError(str(error)) from error
+
+
+def _refuse_taken(address: Multiaddr) -> None:
+    """Raise `ListenError` if somebody listens there.
+
+    The library shares ports (SO_REUSEPORT): two nodes at one would each get half of the callers.
+    """
+    family, name = (
+        (socket.AF_INET6, "ip6") if "ip6" in str(address).split("/") else (socket.AF_INET, "ip4")
+    )
+    place = str(address.value_for_protocol(name)), int(address.value_for_protocol("tcp") or 0)
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(place)
+        except OSError as error:
+            msg = (
+                f"cannot listen at {address}: {error.strerror}; is the port taken by another node?"
+            )
+            raise ListenError(msg) from error
