@@ -11,7 +11,7 @@ without it:
 
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ import structlog
 import trio
 from libp2p.abc import INetStream
 from libp2p.crypto.keys import KeyPair
-from libp2p.custom_types import TProtocol
+from libp2p.custom_types import StreamHandlerFn, TProtocol
 from libp2p.host.basic_host import BasicHost
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.network.config import ConnectionConfig, RetryConfig
@@ -42,8 +42,6 @@ CONNECTIONS_MAX: Final = 256
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 DIAL_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 2.0
-
-Handler = Callable[[INetStream], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -77,28 +75,32 @@ class Host(BasicHost):
         super().__init__(network=network)
         self._inbound = network._inbound_limiter  # noqa: SLF001 - nothing public counts them
         self.failures: Counter[str] = Counter()
+        # Those of identify and ping, which the library has set itself.
+        for protocol, handler in tuple(self.multiselect.handlers.items()):
+            assert protocol is not None, "each has a name"
+            assert handler is not None, "each has a handler"
+            self.multiselect.add_handler(protocol, self._guarded(protocol, handler))
 
     @property
     def inbound_places_taken(self) -> int:
         """Return how many inbound connections hold a place."""
         return self._inbound.borrowed_tokens
 
-    def serve(self, protocol: str, handler: Handler) -> None:
+    def set_stream_handler(self, protocol_id: TProtocol, stream_handler: StreamHandlerFn) -> None:
         """Answer streams of a protocol; whatever the handler raises ends its stream alone."""
+        super().set_stream_handler(protocol_id, self._guarded(protocol_id, stream_handler))
 
+    def _guarded(self, protocol: str, handler: StreamHandlerFn) -> StreamHandlerFn:
         async def guarded(stream: INetStream) -> None:
             try:
                 await handler(stream)
             except Exception as error:  # noqa: BLE001 - one stream must not end the host
                 self.failures[protocol] += 1
-                log.info(
-                    "stream_failed", protocol=protocol, reason=f"{type(error).__name__}: {error}"
-                )
+                reason = f"{type(error).__name__}: {error}"
+                log.info("stream_failed", protocol=protocol, reason=reason)
                 await stream.reset()
-            else:
-                await stream.close()
 
-        self.set_stream_handler(TProtocol(protocol), guarded)
+        return guarded
 
 
 def make_host(key_pair: KeyPair, admits: Callable[[ID], bool]) -> tuple[Host, GatedNoise]:

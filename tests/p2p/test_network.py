@@ -3,6 +3,8 @@
 import pytest
 import trio
 from libp2p.abc import INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.host.ping import ID as PING
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.exceptions import StreamEOF, StreamReset
 from libp2p.peer.id import ID
@@ -14,12 +16,15 @@ from p2p.identity import key_pair_of
 from p2p.network import ListenError, make_host, running
 from tests.p2p.hosts import Peer, id_of, peer, peers, seed
 
-ECHO = "/gridtokenx/echo/1"
-BROKEN = "/gridtokenx/broken/1"
+IDENTIFY = TProtocol("/ipfs/id/1.0.0")
+PUSH = TProtocol("/ipfs/id/push/1.0.0")
+ECHO = TProtocol("/gridtokenx/echo/1")
+BROKEN = TProtocol("/gridtokenx/broken/1")
 
 
 async def echo(stream: INetStream) -> None:
     await stream.write(encode_frame(await read_frame(stream)))
+    await stream.close()
 
 
 async def broken(stream: INetStream) -> None:
@@ -27,8 +32,8 @@ async def broken(stream: INetStream) -> None:
     raise ZeroDivisionError
 
 
-async def asked(one: Peer, other: Peer, protocol: str, value: Value) -> Value:
-    stream = await one.host.new_stream(other.id, [protocol])  # type: ignore[list-item]  # a NewType of str
+async def asked(one: Peer, other: Peer, protocol: TProtocol, value: Value) -> Value:
+    stream = await one.host.new_stream(other.id, [protocol])
     await stream.write(encode_frame(value))
     return await read_frame(stream)
 
@@ -41,7 +46,7 @@ async def until_gone(one: Peer, other: Peer) -> None:
 
 async def test_two_hosts_talk_over_noise_and_yamux() -> None:
     async with peers(1, 2) as (one, other):
-        other.host.serve(ECHO, echo)
+        other.host.set_stream_handler(ECHO, echo)
         await one.dial(other)
         assert await asked(one, other, ECHO, [1, b"x"]) == [1, b"x"]
         assert one.connections(other) == other.connections(one) == 1
@@ -74,13 +79,30 @@ async def test_a_host_with_another_key_than_expected_is_refused() -> None:
 
 async def test_a_failing_handler_loses_its_stream_and_nothing_else() -> None:
     async with peers(1, 2) as (one, other):
-        other.host.serve(ECHO, echo)
-        other.host.serve(BROKEN, broken)
+        other.host.set_stream_handler(ECHO, echo)
+        other.host.set_stream_handler(BROKEN, broken)
         await one.dial(other)
         for count in (1, 2):
             with pytest.raises((StreamEOF, StreamReset)):
                 await asked(one, other, BROKEN, count)
             assert other.host.failures == {BROKEN: count}
+        assert await asked(one, other, ECHO, "still there") == "still there"
+
+
+@pytest.mark.parametrize("protocol", [PING, IDENTIFY, PUSH])
+async def test_the_librarys_own_handlers_fail_alone_too(protocol: TProtocol) -> None:
+    async with peers(1, 2) as (one, other):
+        other.host.set_stream_handler(ECHO, echo)
+        await one.dial(other)
+        for garbage in (b"", b"\xff" * 7, b"\x05hello"):
+            stream = await one.host.new_stream(other.id, [protocol])
+            if garbage:
+                await stream.write(garbage)
+            await stream.reset()
+            stream = await one.host.new_stream(other.id, [protocol])
+            if garbage:
+                await stream.write(garbage)
+            await stream.close()
         assert await asked(one, other, ECHO, "still there") == "still there"
 
 
