@@ -24,6 +24,7 @@ from libp2p.host.basic_host import BasicHost
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
@@ -85,6 +86,19 @@ class Host(BasicHost):
     def inbound_places_taken(self) -> int:
         """Return how many inbound connections hold a place."""
         return self._inbound.borrowed_tokens
+
+    def connections(self, peer: ID) -> list[SwarmConn]:
+        """Return the open connections to a peer, oldest first."""
+        found = self.get_network().connections.get(peer, ())
+        return [one for one in found if isinstance(one, SwarmConn)]
+
+    async def disconnect(self, peer: ID) -> None:
+        """Close the connections that there are to a peer now.
+
+        The library's own way forgets those that are opened while it closes the others.
+        """
+        for connection in self.connections(peer):
+            await connection.close()
 
     def set_stream_handler(self, protocol_id: TProtocol, stream_handler: StreamHandlerFn) -> None:
         """Answer streams of a protocol; whatever the handler raises ends its stream alone."""
@@ -157,10 +171,10 @@ async def running(host: Host, listen: Sequence[Multiaddr]) -> AsyncIterator[list
             try:
                 yield taken
             finally:
-                # The library cancels its connections' tasks first, and then cannot close them.
+                # The library cancels its tasks first, and then cannot close what they used:
+                # connections would stay open, and the port.
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_TIMEOUT_S):
-                    for peer in tuple(network.connections):
-                        await network.close_peer(peer)
+                    await network.close()
     except SwarmException as error:
         raise ListenError(str(error)) from error
 

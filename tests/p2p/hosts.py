@@ -27,7 +27,7 @@ class Peer:
         return self.host.get_id()
 
     def connections(self, other: "Peer") -> int:
-        return len(self.host.get_network().connections.get(other.id, []))
+        return len(self.host.connections(other.id))
 
     async def dial(self, other: "Peer") -> None:
         await self.host.get_network().dial_addr(other.address, other.id)

@@ -112,7 +112,7 @@ async def test_a_connection_that_is_over_leaves_no_task_behind() -> None:
         await wait_all_tasks_blocked()
         tasks = trio.lowlevel.current_statistics().tasks_living
         for _ in range(10):
-            await one.host.get_network().close_peer(other.id)
+            await one.host.disconnect(other.id)
             await until_gone(other, one)
             await one.dial(other)
         with trio.fail_after(10):
