@@ -4,6 +4,9 @@ Whoever has something to say opens a stream and keeps it; the other side only re
 has a queue of its own and one task that writes, so that a slow peer holds nobody up. A queue that
 is full loses its oldest message: what comes later is worth more in consensus, and what was lost is
 asked for by status. Nothing here promises delivery.
+
+The first frame of a stream is a greeting that says for which chain and version it is; a peer that
+says another one is not read any further.
 """
 
 from collections import Counter, deque
@@ -19,7 +22,14 @@ from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.peer.id import ID
 
 from contracts.kernel import Value
-from p2p.frames import FRAME_BYTES_MAX, BadFrameError, encode_frame, read_frame
+from p2p.frames import (
+    FRAME_BYTES_MAX,
+    GREETING_BYTES_MAX,
+    BadFrameError,
+    encode_frame,
+    read_frame,
+    read_greeting,
+)
 from p2p.network import Host
 
 QUEUE_MESSAGES_MAX: Final = 1_024
@@ -81,6 +91,7 @@ class Channel:
         self,
         host: Host,
         protocol: str,
+        greeting: Value,
         receive: Callable[[Incoming], Awaitable[None]],
         clock_ms: Callable[[], int],
         frame_bytes_max: int = FRAME_BYTES_MAX,
@@ -88,6 +99,7 @@ class Channel:
         """Hand messages to `receive`, each peer's in order; it may hold that peer up."""
         self._host = host
         self._protocol = TProtocol(protocol)
+        self._greeting = greeting
         self._receive = receive
         self._clock_ms = clock_ms
         self._size_max = frame_bytes_max
@@ -154,6 +166,8 @@ class Channel:
         with trio.fail_after(OPEN_TIMEOUT_S):
             stream = await self._host.new_stream(peer, [self._protocol])
         try:
+            with trio.fail_after(WRITE_TIMEOUT_S):
+                await stream.write(encode_frame(self._greeting, GREETING_BYTES_MAX))
             while True:
                 frame = await queue.take()
                 with trio.fail_after(WRITE_TIMEOUT_S):
@@ -169,6 +183,7 @@ class Channel:
         if before is not None:
             await before.reset()
         try:
+            await read_greeting(stream, self._greeting)
             while self._reading.get(peer) is stream:
                 value = await read_frame(stream, self._size_max)
                 await self._receive(Incoming(peer, value, self._clock_ms()))

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from contracts.kernel import CodecError, Value, codec
 
 FRAME_BYTES_MAX: Final = 2**20
+GREETING_BYTES_MAX: Final = 128
 _LENGTH: Final = struct.Struct(">I")
 READ_BYTES_MAX: Final = 2**16
 
@@ -47,6 +48,18 @@ async def read_frame(stream: ByteStream, size_max: int = FRAME_BYTES_MAX) -> Val
         return codec.decode(body, size_max=size_max)
     except CodecError as error:
         raise BadFrameError(f"a frame that is not deterministic CBOR: {error}") from error
+
+
+async def read_greeting(stream: ByteStream, expected: Value) -> None:
+    """Read the first frame of a stream, which says for what it is; raises as `read_frame` does."""
+    greeting = await read_frame(stream, GREETING_BYTES_MAX)
+    if codec.encode(greeting) != codec.encode(expected):
+        raise BadFrameError(f"greeted with {_shown(greeting)}, here it is {_shown(expected)}")
+
+
+def _shown(greeting: Value) -> str:
+    parts = greeting if isinstance(greeting, list | tuple) else [greeting]
+    return ", ".join(one.hex() if isinstance(one, bytes) else repr(one) for one in parts)
 
 
 async def _read_exactly(stream: ByteStream, size: int, *, may_end: bool) -> bytes:

@@ -3,17 +3,21 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from libp2p.custom_types import TProtocol
 from trio.testing import wait_all_tasks_blocked
 
+from contracts.kernel import Value
 from p2p.channel import QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, Channel, Incoming, Queue
 from p2p.frames import encode_frame
 from tests.p2p.hosts import Peer, peers
 from tests.p2p.test_links import until
 
 PROTOCOL = "/gridtokenx/test/1"
+GREETING = [1, bytes(32)]
 
 
 class End:
@@ -24,7 +28,9 @@ class End:
         self.came: list[tuple[object, object]] = []
         self.gate = trio.Event()
         self.gate.set()
-        self.channel = Channel(one.host, PROTOCOL, self.take, lambda: 7, frame_bytes_max=2**16)
+        self.channel = Channel(
+            one.host, PROTOCOL, GREETING, self.take, lambda: 7, frame_bytes_max=2**16
+        )
 
     async def take(self, message: Incoming) -> None:
         assert message.arrival_ms == 7
@@ -74,7 +80,8 @@ async def test_a_peer_that_does_not_read_holds_nobody_up_and_loses_the_oldest() 
     async with ends(1, 2, 3) as (one, slow, quick):
         slow.gate = trio.Event()
         payload = bytes(2**15)
-        count = QUEUE_BYTES_MAX // len(payload) + 400
+        # The library's windows grow to 16 MiB, which the slow peer's side takes before it stalls.
+        count = (QUEUE_BYTES_MAX + 2**24) // len(payload) + 400
         for number in range(count):
             one.channel.broadcast([number, payload])
             await until(lambda number=number: len(quick.came) > number - 64)
@@ -105,10 +112,24 @@ async def test_bad_frames_are_counted_and_the_next_stream_is_read() -> None:
         await until(lambda: other.came)
         for number, garbage in enumerate((b"\xff\xff\xff\xff", b"\0\0\0\x02\x18\x01", b"\0\0\0\0")):
             stream = await one.peer.host.new_stream(other.peer.id, [PROTOCOL])  # type: ignore[list-item]  # a NewType of str
-            await stream.write(garbage)
+            await stream.write(encode_frame(GREETING) + garbage)
             await until(lambda number=number: other.channel.bad[one.peer.id] == number + 1)
         await until(lambda: one.channel.send(other.peer.id, ["fine"]) and len(other.came) > 1)
         assert other.came[-1] == (one.peer.id, ["fine"])
+
+
+@pytest.mark.parametrize(
+    "greeting", [[2, bytes(32)], [1, bytes(31) + b"\1"], [True, bytes(32)], [1], 7, "x" * 127]
+)
+async def test_a_peer_of_another_chain_or_version_is_not_read(greeting: Value) -> None:
+    async with ends(1, 2) as (one, other):
+        one.channel.send(other.peer.id, ["first"])
+        await until(lambda: other.came)
+        stream = await one.peer.host.new_stream(other.peer.id, [TProtocol(PROTOCOL)])
+        await stream.write(encode_frame(greeting) + encode_frame(["hidden"]))
+        await until(lambda: other.channel.bad[one.peer.id] == 1)
+        await until(lambda: one.channel.send(other.peer.id, ["fine"]) and len(other.came) > 1)
+        assert [value for _, value in other.came[:2]] == [["first"], ["fine"]]
 
 
 @given(st.lists(st.integers(1, QUEUE_BYTES_MAX // 3), max_size=12), st.integers(0, 2_000))
