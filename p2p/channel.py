@@ -18,7 +18,6 @@ import structlog
 import trio
 from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
-from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.peer.id import ID
 
 from contracts.kernel import Value
@@ -187,7 +186,7 @@ class Channel:
             while self._reading.get(peer) is stream:
                 value = await read_frame(stream, self._size_max)
                 await self._receive(Incoming(peer, value, self._clock_ms()))
-        except (EOFError, StreamEOF):
+        except EOFError:
             await stream.close()
         except BadFrameError:
             self.bad[peer] += 1

@@ -65,7 +65,10 @@ def _shown(greeting: Value) -> str:
 async def _read_exactly(stream: ByteStream, size: int, *, may_end: bool) -> bytes:
     found = bytearray()
     while len(found) < size:
-        some = await stream.read(min(size - len(found), READ_BYTES_MAX))
+        try:
+            some = await stream.read(min(size - len(found), READ_BYTES_MAX))
+        except EOFError:
+            some = b""
         if not some:
             if may_end and not found:
                 raise EOFError("the stream has ended")

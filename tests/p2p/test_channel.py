@@ -17,7 +17,7 @@ from tests.p2p.hosts import Peer, peers
 from tests.p2p.test_links import until
 
 PROTOCOL = "/gridtokenx/test/1"
-GREETING = [1, bytes(32)]
+GREETING: Value = [1, bytes(32)]
 
 
 class End:
