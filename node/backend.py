@@ -12,6 +12,7 @@ from typing import Protocol
 from chain.store import StoredBlock
 from chain.tip import Tip
 from chain.trie.trie import Trie
+from chain.votes import Certificate
 from contracts.kernel import Value
 from contracts.kernel.state import Reader
 
@@ -41,6 +42,9 @@ class BlockArchive(Protocol):
 
     def block(self, height: int) -> StoredBlock | None:
         """Return a committed block with receipts and events."""
+
+    def certificate(self, height: int) -> Certificate | None:
+        """Return what made a block final; None for block 0 and heights that are not there."""
 
     def place_of(self, transaction_id: bytes) -> tuple[int, int] | None:
         """Return (height, index) of a committed transaction."""

@@ -203,6 +203,11 @@ class LevelStore:
             msg = f"block {height} in the database cannot be read ({error!r}); {RESTORE}"
             raise StorageError(msg) from error
 
+    def certificate(self, height: int) -> Certificate | None:
+        """Return what made a block final, None if there is none; raises `StorageError`."""
+        data = self._read(_CERTIFICATE + _uint(height))
+        return None if data is None else Certificate.decode_trusted(data)
+
     def place_of(self, transaction_id: bytes) -> tuple[int, int] | None:
         """Return (height, index in the block) of a committed transaction."""
         data = self._read(_TRANSACTION + transaction_id)

@@ -1,0 +1,84 @@
+"""Nodes of one chain in one process, each with a home, a signer and a host of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+
+from chain.genesis import Genesis
+from chain.store import StoredBlock
+from node.chain_node import ChainNode, make_signer, open_node, wall_clock_ms
+from node.home import Home
+from node.net.net import Net, NetConfig
+from p2p.links import LinkTiming
+from tests.p2p.hosts import LOOPBACK, id_of, seed
+from tests.support.genesis import validator_names
+from tests.support.people import account_of, seed_of
+
+QUICK = LinkTiming(patience_s=0.5, retry_min_s=0.05, retry_max_s=0.5, look_every_s=0.02)
+
+
+@dataclass
+class Member:
+    """One validator: its number, home, and the parts that run."""
+
+    number: int
+    home: Home
+    node: ChainNode
+    net: Net
+
+    @property
+    def height(self) -> int:
+        return self.node.ledger.tip.height
+
+    def block(self, height: int) -> StoredBlock:
+        block = self.node.engine.archive.block(height)
+        assert block is not None
+        return block
+
+
+class Cluster:
+    """The validators of a chain; each knows where those listen that are up before it."""
+
+    def __init__(self, genesis: Genesis, folder: Path, size: int) -> None:
+        self.genesis = genesis
+        self.names = validator_names(size)
+        self.homes = [Home(folder / name) for name in self.names]
+        self.addresses: dict[ID, list[Multiaddr]] = {id_of(n + 1): [] for n in range(size)}
+        for name, home in zip(self.names, self.homes, strict=True):
+            make_signer(home, genesis.chain_id, seed_of(name))
+
+    @asynccontextmanager
+    async def up(self, number: int) -> AsyncIterator[Member]:
+        """Run one validator until the block ends."""
+        name, home = self.names[number], self.homes[number]
+        config = NetConfig(seed(number + 1), [LOOPBACK], self.addresses, QUICK)
+        net = Net(config, self.genesis.chain_id, wall_clock_ms)
+        with ExitStack() as opened:
+            node = opened.enter_context(
+                open_node(
+                    home,
+                    self.genesis,
+                    account=account_of(name),
+                    consensus_seed=seed_of(name),
+                    workers=1,
+                    outbox=net,
+                )
+            )
+            net.attach(node.engine, node.machine)
+            async with trio.open_nursery() as nursery:
+                listening = await nursery.start(net.run)
+                self.addresses[net.host.get_id()] = listening
+                await nursery.start(node.engine.run)
+                yield Member(number, home, node, net)
+                nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def all_up(self) -> AsyncIterator[list[Member]]:
+        """Run all of them."""
+        async with AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(self.up(n)) for n in range(len(self.names))]
