@@ -141,6 +141,11 @@ class MemoryStore(MemoryState):
         """Return a committed block."""
         return self._blocks[height] if 0 <= height < len(self._blocks) else None
 
+    def certificate(self, height: int) -> Certificate | None:
+        """Return what made a block final; None for block 0 and heights that are not there."""
+        block = self.block(height)
+        return None if block is None else block.certificate
+
     def place_of(self, transaction_id: bytes) -> tuple[int, int] | None:
         """Return (height, index in the block) of a committed transaction."""
         return self._places.get(transaction_id)

@@ -41,7 +41,7 @@ class NetConfig:
     identity_seed: bytes
     listen: Sequence[Multiaddr]
     peers: Mapping[ID, Sequence[Multiaddr]]
-    timing: LinkTiming = LinkTiming()
+    timing: LinkTiming | None = None
 
 
 class Net:
