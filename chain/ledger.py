@@ -34,7 +34,7 @@ from chain.validity import (
     transactions_bytes_max,
 )
 from chain.verdicts import Judge, SignedMessage
-from chain.votes import Certificate
+from chain.votes import Certificate, Step
 from contracts.kernel import Host
 from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.state import Decoded, State
@@ -247,6 +247,20 @@ class Ledger:
             reason = "header differs"
             raise InvalidBlockError(reason, made.block.id, block.id)
         self._keep(made)
+
+    def check_decided(self, block: Block, certificate: Certificate) -> None:
+        """Check that a quorum of the next set has decided this block, and that its body is whole.
+
+        Raises `InvalidTallyError` or `InvalidBlockError`; whether the block keeps the rules of the
+        chain is for `validate` to say.
+        """
+        if certificate.block_id != block.id or certificate.height != block.height:
+            reason = "certificate is of another block"
+            raise InvalidBlockError(reason, block.id, certificate.block_id)
+        tip = self.tip
+        certificate.verify(Step.PRECOMMIT, tip.header.chain_id, tip.next_validators, self._verify)
+        if block.misfit is not None:
+            raise InvalidBlockError("body does not fit its header", None, block.misfit)
 
     def commit(self, block_id: bytes, certificate: Certificate) -> Candidate:
         """Make a validated candidate final; its siblings are dropped."""

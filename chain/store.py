@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from chain.block import Body, Header
+from chain.block import Block, Body, Header
 from chain.votes import Certificate
 
 
@@ -25,6 +25,14 @@ class StoredBlock:
     receipts: tuple[bytes, ...]
     events: tuple[tuple[bytes, ...], ...]
     transaction_ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A block with what made it final: all that another node needs to commit it."""
+
+    block: Block
+    certificate: Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,13 @@ class MemoryStore(MemoryState):
         """Return what made a block final; None for block 0 and heights that are not there."""
         block = self.block(height)
         return None if block is None else block.certificate
+
+    def decided(self, height: int) -> Decided | None:
+        """Return a block with its certificate; None for block 0 and heights that are not there."""
+        block = self.block(height)
+        if block is None or block.certificate is None:
+            return None
+        return Decided(Block(block.header, block.body), block.certificate)
 
     def place_of(self, transaction_id: bytes) -> tuple[int, int] | None:
         """Return (height, index in the block) of a committed transaction."""

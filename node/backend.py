@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from chain.store import StoredBlock
+from chain.store import Decided, StoredBlock
 from chain.tip import Tip
 from chain.trie.trie import Trie
 from chain.votes import Certificate
@@ -45,6 +45,9 @@ class BlockArchive(Protocol):
 
     def certificate(self, height: int) -> Certificate | None:
         """Return what made a block final; None for block 0 and heights that are not there."""
+
+    def decided(self, height: int) -> Decided | None:
+        """Return a block with its certificate, without receipts and events."""
 
     def place_of(self, transaction_id: bytes) -> tuple[int, int] | None:
         """Return (height, index) of a committed transaction."""

@@ -53,7 +53,7 @@ from chain.execution.executor import UNLIMITED
 from chain.ledger import Candidate, Ledger
 from chain.mempool import Mempool, accounts_in
 from chain.refusals import BrokenCall
-from chain.store import StoredBlock
+from chain.store import Decided, StoredBlock
 from chain.validity import transactions_bytes_max
 from chain.votes import Certificate
 from contracts.kernel import Host, Value
@@ -124,6 +124,8 @@ class Engine:
         self._account = parts.account
         self._send, self._receive = trio.open_memory_channel[Input](INPUTS_MAX)
         self._execution = trio.CapacityLimiter(1)
+        # Machine and ledger go from one input to the next, whoever brings it.
+        self._turn = trio.Lock()
         self._wake = trio.Event()
         self._jitter = random.Random()  # noqa: S311 - spreads retries, protects nothing
         self._subscribers: dict[int, trio.MemorySendChannel[StoredBlock]] = {}
@@ -153,7 +155,32 @@ class Engine:
             await self._feed(Start(self._context()))
             task_status.started()
             async for input_ in self._receive:
-                await self._feed(input_)
+                async with self._turn:
+                    await self._feed(input_)
+
+    @property
+    def height(self) -> int:
+        """Return the height of the newest block."""
+        return self._publisher.newest.tip.height
+
+    async def adopt(self, decided: Decided) -> bool:
+        """Commit a block that others have decided; says whether it was the next.
+
+        Raises `InvalidTallyError` or `InvalidBlockError` where certificate and block do not belong
+        together, and then nothing has changed. Raises `DivergedError` where they do, and this
+        node's execution refuses the block.
+        """
+        async with self._turn:
+            tip, block, certificate = self._ledger.tip, decided.block, decided.certificate
+            if block.height != tip.height + 1:
+                return False
+            await self._in_execution_thread(self._ledger.check_decided, block, certificate)
+            try:
+                await self._in_execution_thread(self._ledger.validate, block)
+            except InvalidBlockError as error:
+                raise diverged(certificate, str(error)) from error
+            await self._feed(await self._commit(Commit(block, certificate)))
+            return True
 
     async def give(self, input_: Input) -> None:
         """Hand the machine an input from the network."""
@@ -358,10 +385,14 @@ class Engine:
 def _report(effect: Report) -> None:
     finding = effect.finding
     if isinstance(finding, Diverged):
-        msg = (
-            f"validators made block {finding.certificate.block_id.hex()} at height "
-            f"{finding.certificate.height} final, but it breaks a rule here: this node's software "
-            "or database is wrong; do not restart it before it is understood"
-        )
-        raise DivergedError(msg)
+        raise diverged(finding.certificate, "its execution refused it")
     log.warning("consensus_finding", kind=type(finding).__name__, finding=finding)
+
+
+def diverged(certificate: Certificate, why: str) -> DivergedError:
+    """Return what ends a node that cannot follow what a quorum decided."""
+    return DivergedError(
+        f"validators made block {certificate.block_id.hex()} at height {certificate.height} final, "
+        f"but it breaks a rule here ({why}): this node's software or database is wrong; do not "
+        "restart it before it is understood"
+    )

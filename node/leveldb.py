@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import plyvel
 
-from chain.block import Body, Header
+from chain.block import Block, Body, Header
 from chain.mmr import node_count
-from chain.store import CommitBatch, StoredBlock
+from chain.store import CommitBatch, Decided, StoredBlock
 from chain.votes import Certificate
 from contracts.kernel import Value, codec
 from contracts.kernel.errors import StorageError
@@ -207,6 +207,14 @@ class LevelStore:
         """Return what made a block final, None if there is none; raises `StorageError`."""
         data = self._read(_CERTIFICATE + _uint(height))
         return None if data is None else Certificate.decode_trusted(data)
+
+    def decided(self, height: int) -> Decided | None:
+        """Return a block with its certificate, None if there is none; raises `StorageError`."""
+        data, certificate = self._read(_BLOCK + _uint(height)), self.certificate(height)
+        if data is None or certificate is None:
+            return None
+        header, body, _ = codec.decode_trusted(data)
+        return Decided(Block(Header.shape.load(header), Body.shape.load(body)), certificate)
 
     def place_of(self, transaction_id: bytes) -> tuple[int, int] | None:
         """Return (height, index in the block) of a committed transaction."""

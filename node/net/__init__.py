@@ -2,7 +2,10 @@
 
     protocols.py   names and limits of everything that is said
     line.py        consensus messages to and from every peer
-    blocks.py      fetching and serving blocks
+    blocks.py      fetching and serving the blocks of the height under way
+    history.py     fetching and serving decided blocks
+    sync.py        catching up with the others
+    net.py         all of it, over one host
 
 How bytes travel, and who is let in, is `p2p/`.
 """

@@ -35,10 +35,16 @@ class Line:
     """Consensus messages over one host; also the part of the engine's outbox that speaks."""
 
     def __init__(
-        self, host: Host, greeting: Value, give: Give, clock_ms: Callable[[], int]
+        self,
+        host: Host,
+        greeting: Value,
+        give: Give,
+        stands_at: Callable[[ID, int], None],
+        clock_ms: Callable[[], int],
     ) -> None:
-        """Hand what peers say to `give`."""
+        """Hand what peers say to `give`, and what it tells of their heights to `stands_at`."""
         self._give = give
+        self._stands_at = stands_at
         self.channel = Channel(
             host, CONSENSUS, greeting, self._receive, clock_ms, CONSENSUS_FRAME_BYTES_MAX
         )
@@ -56,7 +62,20 @@ class Line:
             message = message_from_wire(incoming.value)
         except BadMessageError as error:
             raise BadFrameError(str(error)) from error
+        height = height_of(message)
+        if height is not None:
+            self._stands_at(incoming.peer, height)
         await self._give(input_of(incoming.peer.to_bytes(), message, incoming.arrival_ms))
+
+
+def height_of(message: Message) -> int | None:
+    """Return the height under way where this was said, if it tells: a hint, never a proof."""
+    match message:
+        case Certificate():
+            return message.height + 1
+        case Proposal() | Vote() | Polka() | Status():
+            return message.height
+    return None
 
 
 def input_of(peer: bytes, message: Message, arrival_ms: int) -> Input:

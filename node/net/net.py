@@ -23,8 +23,10 @@ from chain.consensus.inputs import Input
 from chain.consensus.machine import Machine
 from node.engine import Engine
 from node.net.blocks import Blocks
+from node.net.history import History
 from node.net.line import Line
 from node.net.protocols import greeting_of
+from node.net.sync import Sync
 from p2p.identity import key_pair_of
 from p2p.links import Links, LinkTiming
 from p2p.network import make_host, running
@@ -54,13 +56,19 @@ class Net:
         pair = key_pair_of(config.identity_seed)
         self.host, self.gate = make_host(pair, self._admits)
         self.requests = Requests(self.host, greeting)
-        self.line = Line(self.host, greeting, self._give, clock_ms)
+        self.line = Line(self.host, greeting, self._give, self._stands_at, clock_ms)
         self.blocks = Blocks(self.requests, self._connected, self._block_of, self._give)
-        self.links = Links(
-            self.host, lambda: self._config.peers, self.line.channel.changed, config.timing
-        )
+        self.history = History(self.requests, lambda: self.engine.archive)
+        self.sync = Sync(lambda: self.engine, self.history, self._connected)
+        self.links = Links(self.host, lambda: self._config.peers, self._link_changed, config.timing)
         self._engine: Engine | None = None
         self._machine: Machine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """Return whose network this is."""
+        assert self._engine is not None, "it is attached before anything is said"
+        return self._engine
 
     def attach(self, engine: Engine, machine: Machine) -> None:
         """Say whose messages these are."""
@@ -70,7 +78,6 @@ class Net:
         self, task_status: "TaskStatus[list[Multiaddr]]" = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Be on the network until cancelled; gives where it listens. Raises `ListenError`."""
-        assert self._engine is not None, "a network is somebody's"
         async with (
             running(self.host, self._config.listen) as addresses,
             trio.open_nursery() as nursery,
@@ -78,6 +85,7 @@ class Net:
             nursery.start_soon(self.line.channel.run)
             nursery.start_soon(self.blocks.run)
             nursery.start_soon(self.links.run)
+            nursery.start_soon(self.sync.run)
             task_status.started(addresses)
 
     # ── What the engine asks for ──
@@ -92,8 +100,7 @@ class Net:
 
     def send_decision(self, peer: bytes, height: int) -> None:
         """Send a peer the certificate of a decided height, if there is one."""
-        assert self._engine is not None, "the engine asks"
-        certificate = self._engine.archive.certificate(height)
+        certificate = self.engine.archive.certificate(height)
         if certificate is not None:
             self.line.send(peer, certificate)
 
@@ -110,17 +117,21 @@ class Net:
         return self.line.channel.peers
 
     async def _give(self, input_: Input) -> None:
-        assert self._engine is not None, "nothing comes in before `run`"
-        await self._engine.give(input_)
+        await self.engine.give(input_)
+
+    def _stands_at(self, peer: ID, height: int) -> None:
+        self.sync.hear(peer, height - 1)
+
+    def _link_changed(self, peer: ID, is_up: bool) -> None:  # noqa: FBT001 - what links tell
+        self.line.channel.changed(peer, is_up)
+        if not is_up:
+            self.sync.forget(peer)
 
     async def _block_of(self, height: int, block_id: bytes) -> Block | None:
         """Return a block of the height under way, or a committed one."""
-        assert self._engine is not None, "nothing is asked before `run`"
         assert self._machine is not None, "both are attached"
         block = self._machine.block(block_id)
         if block is not None:
             return block
-        stored = await trio.to_thread.run_sync(self._engine.archive.block, height)
-        if stored is None or stored.block_id != block_id:
-            return None
-        return Block(stored.header, stored.body)
+        decided = await trio.to_thread.run_sync(self.engine.archive.decided, height)
+        return None if decided is None or decided.block.id != block_id else decided.block

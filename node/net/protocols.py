@@ -21,6 +21,13 @@ CONSENSUS_FRAME_BYTES_MAX: Final = MESSAGE_BYTES_MAX
 BLOCK: Final = Protocol(
     "/gridtokenx/block/1", BLOCK_FRAME_BYTES_MAX, answers_max=1, answer_timeout_s=10.0
 )
+# Decided blocks of successive heights, each with its certificate; as many as these bytes hold, and
+# one at least.
+RANGE_BLOCKS_MAX: Final = 64
+RANGE_BYTES_MAX: Final = 8 * 2**20
+BLOCKS: Final = Protocol(
+    "/gridtokenx/blocks/1", BLOCK_FRAME_BYTES_MAX, RANGE_BLOCKS_MAX, answer_timeout_s=10.0
+)
 
 
 def greeting_of(chain_id: bytes) -> Value:

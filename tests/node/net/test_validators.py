@@ -1,6 +1,7 @@
 """Validators over real connections: one chain, whoever proposes, whoever is missing."""
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import trio
@@ -24,3 +25,24 @@ async def test_four_validators_agree_on_one_chain(tmp_path: Path) -> None:
         for height in range(6):
             assert len({one.block(height).block_id for one in members}) == 1
         assert len({members[0].block(height).header.proposer for height in range(1, 6)}) == 4
+
+
+async def test_a_late_joiner_and_a_stopped_one_catch_up_and_take_part(tmp_path: Path) -> None:
+    timing = Timing(block_interval_min_ms=20, heartbeat_ms=20)
+    cluster = Cluster(make_genesis(validators=4, chain=parameters(timing=timing)), tmp_path, 4)
+    async with AsyncExitStack() as stack:
+        three = [await stack.enter_async_context(cluster.up(n)) for n in range(3)]
+        await until(lambda: all(one.height >= 40 for one in three))
+        for _ in range(2):
+            async with cluster.up(3) as late:
+                behind = three[0].height - late.height
+                assert behind >= 3
+                await until(lambda late=late: late.height >= three[0].height - 1)
+                here = late.height
+                await until(lambda here=here: three[0].height > here + 8)
+                signers = [one.certificate for one in map(late.block, range(here, here + 8))]
+                assert any(len(one.signatures) == 4 for one in signers if one is not None)
+                for height in range(late.height + 1):
+                    assert late.block(height).block_id == three[0].block(height).block_id
+            stopped = three[0].height
+            await until(lambda stopped=stopped: three[0].height >= stopped + 20)
