@@ -100,7 +100,7 @@ def chain(people: list[str], sections: dict[str, dict[str, Value]]) -> Genesis:
     """Return a genesis of one validator whose people have credit."""
     made = new_genesis(
         "bench",
-        Founder(VALIDATOR, account_of(VALIDATOR), key_of(VALIDATOR)),
+        Founder(VALIDATOR, account_of(VALIDATOR), key_of(VALIDATOR), key_of("node")),
         time_ms=FIRST_QUARTER_S * 1_000,
         funded=[(account_of(who), FUNDS_UTHB) for who in people],
         devnet=True,

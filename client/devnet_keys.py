@@ -15,6 +15,7 @@ from contracts.kernel import address_of, sha256
 
 PUBLIC_SEED: Final = b"gridtokenx devnet key "
 VALIDATOR: Final = "validator 0"
+NODE: Final = "node 0"
 OFFICE_NAMES: Final = (
     "driver",
     "gateway",

@@ -5,6 +5,7 @@ that `gtx init` writes, with every setting explained by its comment.
 """
 
 import dataclasses
+import json
 import tomllib
 import typing
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 Role = Literal["validator", "full"]
 LogFormat = Literal["console", "json"]
+Words = tuple[str, ...]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -59,6 +61,20 @@ class RpcConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class P2pConfig:
+    """The network of nodes."""
+
+    listen: Annotated[
+        Words,
+        Setting('addresses to listen on, as "/ip4/0.0.0.0/tcp/26690"; none: no network', 0, 8),
+    ] = ()
+    peers: Annotated[
+        Words,
+        Setting('nodes to talk to, as "/ip4/10.0.0.2/tcp/26690/p2p/12D3KooW…"', 0, 64),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MempoolConfig:
     """Transactions that wait for a block."""
 
@@ -81,6 +97,7 @@ class Config:
 
     node: NodeConfig = field(default_factory=NodeConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    p2p: P2pConfig = field(default_factory=P2pConfig)
     mempool: MempoolConfig = field(default_factory=MempoolConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
@@ -111,15 +128,28 @@ class Config:
     @staticmethod
     def example() -> str:
         """Return a TOML file with every setting at its default, each explained."""
+        return Config().to_toml()
+
+    def to_toml(self) -> str:
+        """Return the file that these settings are read from, each explained."""
         lines: list[str] = []
         for section in dataclasses.fields(Config):
-            cls = typing.get_type_hints(Config)[section.name]
-            about = typing.get_type_hints(cls, include_extras=True)
+            values = getattr(self, section.name)
+            about = typing.get_type_hints(type(values), include_extras=True)
             lines += ["", f"[{section.name}]"]
-            for one in dataclasses.fields(cls):
-                value = f'"{one.default}"' if isinstance(one.default, str) else one.default
-                lines += [f"# {about[one.name].__metadata__[0].help}", f"{one.name} = {value}"]
+            for one in dataclasses.fields(values):
+                lines += [
+                    f"# {about[one.name].__metadata__[0].help}",
+                    f"{one.name} = {toml(getattr(values, one.name))}",
+                ]
         return "\n".join(lines[1:]) + "\n"
+
+
+def toml(value: str | int | Words) -> str:
+    """Return a setting's value as TOML writes it."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
 
 
 def _section(cls: type[Any], content: object, source: str, section: str) -> Any:  # noqa: ANN401
@@ -129,10 +159,12 @@ def _section(cls: type[Any], content: object, source: str, section: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(cls)}
     _refuse_unknown(content, fields, f"{source}: [{section}]")
     hints = typing.get_type_hints(cls, include_extras=True)
+    made = {}
     for name, value in content.items():
         kind, setting = typing.get_args(hints[name])
         _check(kind, value, setting, f"{source}: {section}.{name}")
-    return cls(**content)
+        made[name] = tuple(value) if kind == Words else value
+    return cls(**made)
 
 
 def _check(hint: Any, value: object, setting: Setting, where: str) -> None:  # noqa: ANN401
@@ -140,6 +172,13 @@ def _check(hint: Any, value: object, setting: Setting, where: str) -> None:  # n
         allowed = typing.get_args(hint)
         if value not in allowed:
             msg = f"{where} = {value!r}, but it is one of {', '.join(allowed)}"
+            raise ConfigError(msg)
+    elif hint == Words:
+        if not isinstance(value, list | tuple) or any(type(one) is not str for one in value):
+            msg = f"{where} = {value!r}, but it is a list of texts"
+            raise ConfigError(msg)
+        if len(value) > setting.high:
+            msg = f"{where} has {len(value)} entries, {setting.high} at most are allowed"
             raise ConfigError(msg)
     elif type(value) is not hint:
         msg = f"{where} = {value!r}, but it is of type {hint.__name__}"

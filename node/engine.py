@@ -23,7 +23,6 @@ from chain.block import Block, InvalidBlockError
 from chain.consensus.effects import (
     Broadcast,
     Commit,
-    Diverged,
     Effect,
     Persist,
     Propose,
@@ -63,6 +62,7 @@ from contracts.kernel.schedule import ClockKind
 from contracts.kernel.state import State
 from contracts.registry import Registry
 from node.backend import BlockArchive, Published
+from node.findings import diverged, report
 from node.leveldb import LevelStore
 from node.outbox import Outbox
 from node.publish import CachedReader, Publisher, TipAccounts
@@ -80,10 +80,6 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-
-
-class DivergedError(Exception):
-    """A quorum decided what this node's execution refuses: it must stop."""
 
 
 class ConsensusMachine(Protocol):
@@ -157,6 +153,11 @@ class Engine:
             async for input_ in self._receive:
                 async with self._turn:
                     await self._feed(input_)
+
+    @property
+    def chain_id(self) -> bytes:
+        """Return which chain this is."""
+        return self._publisher.newest.tip.header.chain_id
 
     @property
     def height(self) -> int:
@@ -251,7 +252,7 @@ class Engine:
                 claim = self._signer.claim(self._account, effect.height, effect.nonce)
                 return ClaimSigned(effect.peer, claim)
             case Report():
-                _report(effect)
+                report(effect.finding)
         return None
 
     async def _validate(self, block: Block) -> Validated:
@@ -380,19 +381,3 @@ class Engine:
             parent_validators=tip.validators,
             timing=tip.parameters.timing,
         )
-
-
-def _report(effect: Report) -> None:
-    finding = effect.finding
-    if isinstance(finding, Diverged):
-        raise diverged(finding.certificate, "its execution refused it")
-    log.warning("consensus_finding", kind=type(finding).__name__, finding=finding)
-
-
-def diverged(certificate: Certificate, why: str) -> DivergedError:
-    """Return what ends a node that cannot follow what a quorum decided."""
-    return DivergedError(
-        f"validators made block {certificate.block_id.hex()} at height {certificate.height} final, "
-        f"but it breaks a rule here ({why}): this node's software or database is wrong; do not "
-        "restart it before it is understood"
-    )

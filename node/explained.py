@@ -15,12 +15,13 @@ from chain.ledger import CorruptStateError, ForeignChainError
 from client.groups import leaves
 from contracts.kernel.errors import StorageError
 from node.config import ConfigError
-from node.engine import DivergedError
 from node.failure import ExitCode, Failure
+from node.findings import DivergedError
 from node.home import HomeError
 from node.signer import SignerError
 from node.signer_reset import OtherGenesisError
 from node.workers import WorkersBrokenError
+from p2p.errors import ListenError
 
 
 @contextmanager
@@ -71,6 +72,7 @@ _CODES: Final = (
     (ForeignChainError, ExitCode.CONFIG),
     (OtherGenesisError, ExitCode.CONFIG),
     (HomeError, ExitCode.IN_USE),
+    (ListenError, ExitCode.IN_USE),
     (CorruptStateError, ExitCode.STORAGE),
     (StorageError, ExitCode.STORAGE),
     (DivergedError, ExitCode.STORAGE),

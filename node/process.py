@@ -31,18 +31,23 @@ from chain.store import StoredBlock
 from chain.validators import Validator
 from contracts.kernel import Value
 from node.api import ApiLimits, make_app, serve
+from node.api.reading import contracts_over
 from node.backend import Submission
-from node.chain_node import ChainNode, open_node
+from node.chain_node import ChainNode, open_node, wall_clock_ms
 from node.config import Config, RpcConfig
 from node.explained import failures_explained
 from node.failure import ExitCode, Failure
 from node.home import Home
 from node.loading import load_genesis
+from node.network_key import NetworkKey
 from node.validator_key import ValidatorKey
 
 if TYPE_CHECKING:
     # libp2p brings trio-typing, whose stubs take the place of trio's own types.
+    from multiaddr import Multiaddr
     from trio_typing import TaskStatus
+
+    from node.net.net import Net
 
 SWITCH_INTERVAL_S: Final = 0.0005
 BURST_S: Final = 2
@@ -59,6 +64,9 @@ class Running:
     height: int
     account: bytes
     urls: tuple[str, ...]
+    peer_id: str | None = None
+    p2p: tuple[str, ...] = ()
+    """Where other nodes reach it; none if it is on no network."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what a program needs to know."""
@@ -68,6 +76,8 @@ class Running:
             "height": self.height,
             "account": encode_address(self.account),
             "urls": list(self.urls),
+            "peer_id": self.peer_id,
+            "p2p": list(self.p2p),
         }
 
     @classmethod
@@ -79,6 +89,8 @@ class Running:
             form["height"],
             decode_address(form["account"]),
             tuple(form["urls"]),
+            form["peer_id"],
+            tuple(form["p2p"]),
         )
 
 
@@ -141,6 +153,7 @@ async def _run(
     genesis = load_genesis(home)
     key = ValidatorKey.load(home)
     refuse_public_devnet_beyond_loopback(genesis, config.rpc.host)
+    net = _net_of(home, config)
     with open_node(
         home,
         genesis,
@@ -160,13 +173,21 @@ async def _run(
             if until_stdin_closes:
                 nursery.start_soon(_stop_with_stdin, shutdown)
             await nursery.start(node.engine.run)
+            listening: list[Multiaddr] = []
+            if net is not None:
+                net.attach(node.engine, node.machine)
+                listening = await nursery.start(net.run)
             async with trio.open_nursery() as serving:
                 urls = await serving.start(_serve, app, config.rpc, shutdown)
                 tip = node.ledger.tip
                 log.info("node_started", chain=genesis.name, height=tip.height, urls=urls)
                 announce(
-                    Running(genesis.name, genesis.chain_id, tip.height, key.account, tuple(urls))
-                )
+                    Running(
+                        genesis.name, genesis.chain_id, tip.height, key.account, tuple(urls),
+                        None if net is None else net.peer_id.to_base58(),
+                        tuple(str(one) for one in listening),
+                    )
+                )  # fmt: skip
             nursery.cancel_scope.cancel()
         log.info("node_stopped", height=node.ledger.tip.height)
 
@@ -240,6 +261,41 @@ def _check_that_it_is_a_validator(node: ChainNode, key: ValidatorKey) -> None:
             ExitCode.CONFIG,
             f"consensus key {key.public_key.hex()} is not of this chain's validators",
             "use the home that the genesis was made with",
+        )
+
+
+def _net_of(home: Home, config: Config) -> "Net | None":
+    """Return the network that the settings ask for, if any; raises `ConfigError` or `Failure`."""
+    if not config.p2p.listen:
+        return None
+    # Takes a second and 60 MB, which a chain of one validator has no use for.
+    from node.net.directory import address_of, listed_peers  # noqa: PLC0415
+    from node.net.net import Net, NetConfig  # noqa: PLC0415
+
+    listen = [address_of(one) for one in config.p2p.listen]
+    peers = listed_peers(config.p2p.peers)
+    return Net(NetConfig(NetworkKey.load(home).seed, listen, peers), wall_clock_ms)
+
+
+def _check_its_place(node: ChainNode, key: ValidatorKey, net: "Net | None") -> None:
+    """Refuse a validator of several that the others could not reach or would not let in."""
+    if node.ledger.tip.next_validators.size == 1:
+        return
+    if net is None:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"this chain has {node.ledger.tip.next_validators.size} validators, "
+            "and this one listens to none of them",
+            'say where, as in p2p.listen = ["/ip4/0.0.0.0/tcp/26690"] in config.toml',
+        )
+    with node.engine.published() as published:
+        seat = contracts_over(published).authorities.members[key.account]
+    if seat is not None and seat.network_key != net.network_key:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"the network key of this home is {net.network_key.hex()}, its authority's is "
+            f"{seat.network_key.hex()}: no other validator would let it in",
+            "put back the network.json that the authority was seated with",
         )
 
 

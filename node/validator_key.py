@@ -8,20 +8,16 @@ The file lies beside the last-signed files, outside the data folder, and is made
 signer's log and last-signed file: only such a triple may sign at once. (PROTOCOL §5.)
 """
 
-import json
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from chain.bech32 import AddressTextError, decode_address, encode_address
 from chain.crypto import SEED_BYTES, public_key_of
-from client.files import write_whole
-from node.failure import ExitCode, Failure
 from node.home import Home
+from node.secret_file import damaged, load_secret, save_secret
 
 FORMAT: Final = "gridtokenx validator 1"
-FILE_BYTES_MAX: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,46 +39,20 @@ class ValidatorKey:
 
     def save(self, home: Home) -> None:
         """Write the file, readable by its owner only; raises `Failure` if there is one."""
-        path = self.path(home)
-        if path.exists():
-            raise Failure(
-                ExitCode.CONFIG,
-                f"{path} exists: this home has a validator key already",
-                "use another folder with --home",
-            )
         content = {
             "format": FORMAT,
             "account": encode_address(self.account),
             "public_key": self.public_key.hex(),
             "seed": self.seed.hex(),
         }
-        write_whole(path, json.dumps(content, indent=1).encode() + b"\n")
+        save_secret(self.path(home), content, what="validator key")
 
     @classmethod
     def load(cls, home: Home) -> "ValidatorKey":
         """Read the file; raises `Failure` if it is missing, damaged, or readable by others."""
         path = cls.path(home)
+        fields = load_secret(path)
         try:
-            if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-                raise Failure(
-                    ExitCode.CONFIG,
-                    f"{path} holds a secret, but others may read it",
-                    f"chmod 600 {path}",
-                )
-            with path.open("rb") as file:
-                content = file.read(FILE_BYTES_MAX)
-        except FileNotFoundError as error:
-            raise Failure(
-                ExitCode.CONFIG, f"there is no {path}", "make a home with: gtx init"
-            ) from error
-        except OSError as error:
-            raise Failure(ExitCode.CONFIG, f"cannot read {path}: {error.strerror}") from error
-        return cls._read(path, content)
-
-    @classmethod
-    def _read(cls, path: Path, content: bytes) -> "ValidatorKey":
-        try:
-            fields: dict[str, Any] = json.loads(content)
             seed = bytes.fromhex(fields["seed"])
             account = decode_address(fields["account"])
             fits = (
@@ -94,5 +64,5 @@ class ValidatorKey:
             # Not chained: a decoder's message can repeat what it read.
             fits, seed, account = False, b"", b""
         if not fits:
-            raise Failure(ExitCode.CONFIG, f"{path} is damaged", "restore it from a backup")
+            raise damaged(path)
         return cls(account, seed)

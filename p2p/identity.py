@@ -11,10 +11,10 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.keys import KeyPair
 from libp2p.peer.id import ID
 
+from p2p.peer_id import PREFIX
+
 SEED_BYTES: Final = 32
-# Protobuf {type: Ed25519, data: 32 bytes} behind the header of an identity multihash.
-_PREFIX: Final = bytes((0x00, 0x24, 0x08, 0x01, 0x12, 0x20))
-PEER_ID_BYTES: Final = len(_PREFIX) + SEED_BYTES
+PEER_ID_BYTES: Final = len(PREFIX) + SEED_BYTES
 PEER_ID_TEXT_MAX: Final = 64
 
 
@@ -31,15 +31,15 @@ def key_pair_of(seed: bytes) -> KeyPair:
 def peer_id_of(public_key: bytes) -> ID:
     """Return the peer id of a 32-byte Ed25519 public key."""
     assert len(public_key) == SEED_BYTES, f"a public key of {len(public_key)} bytes"
-    return ID(_PREFIX + public_key)
+    return ID(PREFIX + public_key)
 
 
 def public_key_of(peer: ID) -> bytes:
     """Return the Ed25519 public key that a peer id is; raises `BadPeerIdError`."""
     raw = peer.to_bytes()
-    if len(raw) != PEER_ID_BYTES or not raw.startswith(_PREFIX):
+    if len(raw) != PEER_ID_BYTES or not raw.startswith(PREFIX):
         raise BadPeerIdError(f"{peer.to_base58()[:PEER_ID_TEXT_MAX]} is not that of an Ed25519 key")
-    return raw[len(_PREFIX) :]
+    return raw[len(PREFIX) :]
 
 
 def parse_peer_id(text: str) -> ID:

@@ -13,7 +13,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import trio
@@ -37,7 +37,11 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
+from p2p.errors import ListenError
 from p2p.gate import GatedNoise
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
 
 CONNECTIONS_MAX: Final = 256
 HANDSHAKE_TIMEOUT_S: Final = 10.0
@@ -148,10 +152,6 @@ def make_host(key_pair: KeyPair, admits: Callable[[ID], bool]) -> tuple[Host, Ga
     return Host(network), gate
 
 
-class ListenError(Exception):
-    """The host does not listen where it should; says where, and what to do."""
-
-
 @asynccontextmanager
 async def running(host: Host, listen: Sequence[Multiaddr]) -> AsyncIterator[list[Multiaddr]]:
     """Run a host; gives the addresses at which it really listens.
@@ -160,23 +160,49 @@ async def running(host: Host, listen: Sequence[Multiaddr]) -> AsyncIterator[list
     """
     for address in listen:
         _refuse_taken(address)
-    try:
-        async with host.run(listen):
-            network = host.get_network()
-            taken = [one for each in network.listeners.values() for one in each.get_addrs()]
-            if len(taken) < len(listen):
-                wanted = ", ".join(str(one) for one in listen)
-                msg = f"could not listen at {wanted}; is it an address of this machine?"
-                raise ListenError(msg)
-            try:
+    async with trio.open_nursery() as nursery:
+        stop = trio.Event()
+        taken = await nursery.start(_run_until, host, listen, stop)
+        try:
+            if not isinstance(taken, ListenError):
                 yield taken
-            finally:
-                # The library cancels its tasks first, and then cannot close what they used:
-                # connections would stay open, and the port.
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_TIMEOUT_S):
-                    await network.close()
-    except SwarmException as error:
-        raise ListenError(str(error)) from error
+        finally:
+            stop.set()
+    if isinstance(taken, ListenError):
+        raise taken
+
+
+async def _run_until(
+    host: Host,
+    listen: Sequence[Multiaddr],
+    stop: trio.Event,
+    task_status: "TaskStatus[list[Multiaddr] | ListenError]",
+) -> None:
+    """Run a host until `stop`; starts with where it listens, or with what is wrong.
+
+    Whoever used the host ends before it, also where all of it is cancelled: the library would
+    leave a connection open that comes while it stops, and the port.
+    """
+    with trio.CancelScope(shield=True):
+        try:
+            async with host.run(listen):
+                network = host.get_network()
+                taken = [one for each in network.listeners.values() for one in each.get_addrs()]
+                if len(taken) < len(listen):
+                    wanted = ", ".join(str(one) for one in listen)
+                    msg = f"could not listen at {wanted}; is it an address of this machine?"
+                    task_status.started(ListenError(msg))
+                    return
+                task_status.started(taken)
+                try:
+                    await stop.wait()
+                finally:
+                    with trio.move_on_after(CLOSE_TIMEOUT_S):
+                        await network.close()
+        except SwarmException as error:
+            if stop.is_set():
+                raise
+            task_status.started(ListenError(str(error)))
 
 
 def _refuse_taken(address: Multiaddr) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from chain.genesis import Genesis
-from client.devnet_keys import VALIDATOR, Identity
+from client.devnet_keys import NODE, VALIDATOR, Identity
 from client.genesis_rules import (
     METERING,
     UTHB_PER_THB,
@@ -163,7 +163,8 @@ def make_genesis(week: Week) -> Genesis:
     timing = Timing(block_interval_min_ms=BLOCK_INTERVAL_MS)
     chain = chain_parameters(timing, validity_blocks_max=VALIDITY_BLOCKS_MAX)
     validator = Identity(VALIDATOR)
-    seat = GenesisAuthority(validator.account, Authority(VALIDATOR, validator.public_key))
+    authority = Authority(VALIDATOR, validator.public_key, Identity(NODE).public_key)
+    seat = GenesisAuthority(validator.account, authority)
     sections: dict[str, dict[str, Value]] = {
         "clock": {"mode": int(ClockMode.DRIVEN), "driver": DRIVER.account, "start_s": start_s},
         "parameters": {"chain": chain.to_wire()},

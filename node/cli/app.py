@@ -25,6 +25,7 @@ gtx keys new --help                               what a command takes
 
 COMMANDS: Final = (
     ("init", "node.cli.node:init"),
+    ("testnet", "node.cli.testnet:make_testnet"),
     ("run", "node.cli.node:run"),
     ("devnet", "node.cli.devnet:devnet"),
     ("replay", "node.cli.replay:replay"),

@@ -17,7 +17,7 @@ from chain.bech32 import encode_address
 from chain.genesis import Genesis, run_genesis
 from chain.store import MemoryState
 from chain.validators import Validator
-from client.devnet_keys import VALIDATOR, Identity
+from client.devnet_keys import NODE, VALIDATOR, Identity
 from client.files import write_whole
 from client.genesis_rules import UTHB_PER_THB
 from client.replay.setup import WEEK_FOLDER
@@ -41,6 +41,7 @@ from node.failure import ExitCode, Failure
 from node.home import Home
 from node.loading import load_config, read_genesis
 from node.logs import set_up_logs
+from node.network_key import NetworkKey
 from node.process import Running, run_node
 from node.validator_key import ValidatorKey
 
@@ -213,6 +214,7 @@ def make_fresh(home: Home, genesis: Genesis) -> None:
     write_whole(home.config, _quiet(Config.example()).encode(), mode=PUBLIC_MODE)
     write_whole(home.genesis, genesis.to_json().encode(), mode=PUBLIC_MODE)
     ValidatorKey(validator.account, validator.seed).save(home)
+    NetworkKey(Identity(NODE).seed).save(home)
     make_signer(home, genesis.chain_id, validator.seed)
 
 
@@ -241,7 +243,7 @@ def _small(accounts: int, block_time_ms: int) -> Genesis:
         timing = Timing(block_interval_min_ms=block_time_ms)
         return new_genesis(
             "devnet",
-            Founder(VALIDATOR, validator.account, validator.public_key),
+            Founder(VALIDATOR, validator.account, validator.public_key, Identity(NODE).public_key),
             time_ms=wall_clock_ms(),
             funded=[(one.account, FUNDS_THB * UTHB_PER_THB) for one in people],
             devnet=True,

@@ -1,4 +1,4 @@
-"""The genesis of a new chain with one validator: who sits, who has what, and nothing else yet.
+"""The genesis of a new chain: who validates, who has what, and nothing else yet.
 
 Zones, participants and meters may be registered by transactions afterwards; a market may not, and
 is given with the genesis (`node.cli.sections`). Market time follows the headers.
@@ -28,6 +28,7 @@ class Founder:
     name: str
     account: bytes
     consensus_key: bytes
+    network_key: bytes
 
 
 def new_genesis(
@@ -38,15 +39,22 @@ def new_genesis(
     funded: Sequence[tuple[bytes, int]],
     devnet: bool,
     timing: Timing,
+    others: Sequence[Founder] = (),
 ) -> Genesis:
-    """Return the genesis of a chain; `funded` are accounts with their µTHB."""
-    seat = GenesisAuthority(founder.account, Authority(founder.name, founder.consensus_key))
+    """Return the genesis of a chain; `funded` are accounts with their µTHB.
+
+    The founder is registrar and has the NRG; `others` validate beside it from the first block on.
+    """
+    seats = [
+        GenesisAuthority(one.account, Authority(one.name, one.consensus_key, one.network_key))
+        for one in (founder, *others)
+    ]
     registrar = GenesisRegistrar(founder.account, ROLES_ALL)
     chain = chain_parameters(timing, validity_blocks_max=VALIDITY_BLOCKS_MAX)
     sections: dict[str, dict[str, Value]] = {
         "clock": {"mode": int(ClockMode.HEADER), "driver": None, "start_s": 0},
         "parameters": {"chain": chain.to_wire()},
-        "authorities": {"authorities": [seat.to_wire()]},
+        "authorities": {"authorities": [seat.to_wire() for seat in seats]},
         "credit": {"allocations": [Allocation(*one).to_wire() for one in funded]},
         "nrg": nrg_section(founder.account),
         "registrars": {"registrars": [registrar.to_wire()]},

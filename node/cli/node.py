@@ -27,6 +27,7 @@ from node.failure import ExitCode, Failure
 from node.home import Home
 from node.loading import load_config
 from node.logs import set_up_logs
+from node.network_key import NetworkKey
 from node.process import Running, run_node
 from node.validator_key import ValidatorKey
 
@@ -116,16 +117,19 @@ def init(
         return usual if given is None else given.into(usual, founder.account)
 
     # Tried with a key of nobody: whatever is wrong is told before a key is made.
-    nobody = public_key_of(random_bytes(SEED_BYTES))
-    genesis_of(Founder(authority, address_of(nobody), nobody))
+    nobody, nowhere = (public_key_of(random_bytes(SEED_BYTES)) for _ in range(2))
+    genesis_of(Founder(authority, address_of(nobody), nobody, nowhere))
     word = passphrase(passphrase_file, new=True, of=f"new key {key!r}")
     home.keep_out_of_git()
     account = Keystore(home.keys).new(key, word).account
     validator = ValidatorKey(account, random_bytes(SEED_BYTES))
-    genesis = genesis_of(Founder(authority, account, validator.public_key))
+    network = NetworkKey(random_bytes(SEED_BYTES))
+    founder = Founder(authority, account, validator.public_key, network.public_key)
+    genesis = genesis_of(founder)
     write_whole(home.config, Config.example().encode(), mode=PUBLIC_MODE)
     write_whole(home.genesis, genesis.to_json().encode(), mode=PUBLIC_MODE)
     validator.save(home)
+    network.save(home)
     make_signer(home, genesis.chain_id, validator.seed)
     form = {
         "home": str(home.folder),
@@ -134,6 +138,7 @@ def init(
         "key": key,
         "account": encode_address(account),
         "consensus_key": public_key_of(validator.seed).hex(),
+        "network_key": network.public_key.hex(),
     }
     start = "gtx run" if common.home is None else f"gtx run --home {common.home}"
     lines = [*facts(list(form.items())), "", f"start it with: {start}"]

@@ -5,7 +5,9 @@
     blocks.py      fetching and serving the blocks of the height under way
     history.py     fetching and serving decided blocks
     sync.py        catching up with the others
-    net.py         all of it, over one host
+    directory.py   who is let in, and where they are
+    session.py     all of it over one host, for as long as that lives
+    net.py         the engine's outbox, and the supervisor of sessions
 
 How bytes travel, and who is let in, is `p2p/`.
 """

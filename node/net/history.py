@@ -5,7 +5,7 @@ far as the answerer has them, and no more than `RANGE_BYTES_MAX` holds. Nothing 
 here but that heights follow each other; certificates are checked before anything is executed.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import trio
@@ -42,7 +42,7 @@ class BlockDecided(Record):
 class History:
     """Asks for ranges of decided blocks, and serves them."""
 
-    def __init__(self, requests: Requests, archive: Callable[[], BlockArchive]) -> None:
+    def __init__(self, requests: Requests, archive: BlockArchive) -> None:
         """Serve what the archive holds."""
         self._requests = requests
         self._archive = archive
@@ -90,7 +90,7 @@ class History:
             yield value
 
     def _decided(self, height: int) -> tuple[Value, int] | None:
-        one = self._archive().decided(height)
+        one = self._archive.decided(height)
         if one is None:
             return None
         made = BlockDecided(one.block.header, one.block.body, one.certificate)

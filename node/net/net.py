@@ -1,74 +1,65 @@
-"""One node's place in the network: its host, its links, and what is said over them.
+"""One node's place in the network.
 
-    net = Net(NetConfig(...), chain_id, clock_ms)
+    net = Net(NetConfig(...), clock_ms)
     engine = Engine(Parts(outbox=net, ...))
     net.attach(engine, machine)
     await nursery.start(net.run)
 
-The chain goes on without it: the network can end and be begun again while machine, ledger and
-signer stay as they are.
+The chain does not depend on it: whatever fails in a session of the network ends that session alone.
+Machine, ledger and signer stay as they are, and another one is begun after a pause. What is to be
+sent meanwhile is lost, as on any network.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import structlog
 import trio
-from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from chain.block import Block
 from chain.consensus.effects import Message
-from chain.consensus.inputs import Input
 from chain.consensus.machine import Machine
+from chain.crypto import public_key_of
 from node.engine import Engine
-from node.net.blocks import Blocks
-from node.net.history import History
-from node.net.line import Line
-from node.net.protocols import greeting_of
-from node.net.sync import Sync
-from p2p.identity import key_pair_of
-from p2p.links import Links, LinkTiming
-from p2p.network import make_host, running
-from p2p.requests import Requests
+from node.net.directory import Addresses, Directory
+from node.net.session import Session
+from p2p.errors import ListenError
+from p2p.identity import peer_id_of
+from p2p.links import LinkTiming
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
+RESTART_MIN_S: Final = 1.0
+RESTART_MAX_S: Final = 30.0
+
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class NetConfig:
-    """Who this node is on the network, where it listens, and whom it talks to."""
+    """Who this node is on the network, where it listens, and whom its operator lists."""
 
     identity_seed: bytes
     listen: Sequence[Multiaddr]
-    peers: Mapping[ID, Sequence[Multiaddr]]
+    peers: Addresses
     timing: LinkTiming | None = None
 
 
 class Net:
-    """The network of one node; the engine's outbox."""
+    """The network of one node: the engine's outbox, and the supervisor of its sessions."""
 
-    def __init__(self, config: NetConfig, chain_id: bytes, clock_ms: Callable[[], int]) -> None:
-        """Make the host; nothing is opened before `run`."""
+    def __init__(self, config: NetConfig, clock_ms: Callable[[], int]) -> None:
+        """Keep the settings; nothing is opened before `run`."""
         self._config = config
-        greeting = greeting_of(chain_id)
-        pair = key_pair_of(config.identity_seed)
-        self.host, self.gate = make_host(pair, self._admits)
-        self.requests = Requests(self.host, greeting)
-        self.line = Line(self.host, greeting, self._give, self._stands_at, clock_ms)
-        self.blocks = Blocks(self.requests, self._connected, self._block_of, self._give)
-        self.history = History(self.requests, lambda: self.engine.archive)
-        self.sync = Sync(lambda: self.engine, self.history, self._connected)
-        self.links = Links(self.host, lambda: self._config.peers, self._link_changed, config.timing)
+        self._clock_ms = clock_ms
         self._engine: Engine | None = None
         self._machine: Machine | None = None
-
-    @property
-    def engine(self) -> Engine:
-        """Return whose network this is."""
-        assert self._engine is not None, "it is attached before anything is said"
-        return self._engine
+        self.network_key = public_key_of(config.identity_seed)
+        self.peer_id = peer_id_of(self.network_key)
+        self.session: Session | None = None
+        self.restarts = 0
 
     def attach(self, engine: Engine, machine: Machine) -> None:
         """Say whose messages these are."""
@@ -77,61 +68,67 @@ class Net:
     async def run(
         self, task_status: "TaskStatus[list[Multiaddr]]" = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Be on the network until cancelled; gives where it listens. Raises `ListenError`."""
-        async with (
-            running(self.host, self._config.listen) as addresses,
-            trio.open_nursery() as nursery,
-        ):
-            nursery.start_soon(self.line.channel.run)
-            nursery.start_soon(self.blocks.run)
-            nursery.start_soon(self.links.run)
-            nursery.start_soon(self.sync.run)
-            task_status.started(addresses)
+        """Be on the network until cancelled; starts with where it listens.
+
+        Raises `ListenError` if the first session cannot listen.
+        """
+        is_first, pause_s = True, RESTART_MIN_S
+        while True:
+            began_s = trio.current_time()
+            try:
+                async with trio.open_nursery() as nursery:
+                    self.session = self._new_session()
+                    listening = await nursery.start(self.session.run, self._config.listen)
+                    log.info("network_started", addresses=[str(one) for one in listening])
+                    if is_first:
+                        task_status.started(listening)
+                    is_first = False
+            except* ListenError as group:
+                if is_first:
+                    raise
+                log.warning("network_cannot_listen", reason=str(group.exceptions[0]))
+            except* Exception as group:
+                if is_first:
+                    raise
+                log.exception("network_failed", exc_info=group)
+            finally:
+                self.session = None
+            self.restarts += 1
+            if trio.current_time() - began_s > RESTART_MAX_S:
+                pause_s = RESTART_MIN_S
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RESTART_MAX_S)
+
+    def _new_session(self) -> Session:
+        engine, machine = self._engine, self._machine
+        assert engine is not None, "it is attached before it runs"
+        assert machine is not None, "both are attached"
+        directory = Directory(self.peer_id, self._config.peers, engine.published)
+        return Session(
+            self._config.identity_seed, directory, engine, machine, self._clock_ms,
+            self._config.timing,
+        )  # fmt: skip
 
     # ── What the engine asks for ──
 
     def broadcast(self, message: Message) -> None:
         """Send to every peer."""
-        self.line.broadcast(message)
+        if self.session is not None:
+            self.session.line.broadcast(message)
 
     def send(self, peer: bytes, message: Message) -> None:
         """Send to one peer."""
-        self.line.send(peer, message)
+        if self.session is not None:
+            self.session.line.send(peer, message)
 
     def send_decision(self, peer: bytes, height: int) -> None:
         """Send a peer the certificate of a decided height, if there is one."""
-        certificate = self.engine.archive.certificate(height)
+        assert self._engine is not None, "the engine asks"
+        certificate = self._engine.archive.certificate(height)
         if certificate is not None:
-            self.line.send(peer, certificate)
+            self.send(peer, certificate)
 
     def request_block(self, height: int, block_id: bytes) -> None:
         """Fetch a block; it comes back as an input."""
-        self.blocks.request(height, block_id)
-
-    # ── What the parts ask for ──
-
-    def _admits(self, peer: ID) -> bool:
-        return peer in self._config.peers
-
-    def _connected(self) -> Sequence[ID]:
-        return self.line.channel.peers
-
-    async def _give(self, input_: Input) -> None:
-        await self.engine.give(input_)
-
-    def _stands_at(self, peer: ID, height: int) -> None:
-        self.sync.hear(peer, height - 1)
-
-    def _link_changed(self, peer: ID, is_up: bool) -> None:  # noqa: FBT001 - what links tell
-        self.line.channel.changed(peer, is_up)
-        if not is_up:
-            self.sync.forget(peer)
-
-    async def _block_of(self, height: int, block_id: bytes) -> Block | None:
-        """Return a block of the height under way, or a committed one."""
-        assert self._machine is not None, "both are attached"
-        block = self._machine.block(block_id)
-        if block is not None:
-            return block
-        decided = await trio.to_thread.run_sync(self.engine.archive.decided, height)
-        return None if decided is None or decided.block.id != block_id else decided.block
+        if self.session is not None:
+            self.session.blocks.request(height, block_id)

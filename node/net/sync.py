@@ -57,7 +57,7 @@ class Sync:
 
     def __init__(
         self,
-        engine: Callable[[], Engine],
+        engine: Engine,
         history: History,
         peers: Callable[[], Sequence[ID]],
     ) -> None:
@@ -89,26 +89,26 @@ class Sync:
     async def run(self) -> None:
         """Catch up whenever the others are ahead, until cancelled."""
         while True:
-            if self.target >= self._engine().height + LAG_MIN:
+            if self.target >= self._engine.height + LAG_MIN:
                 await self._catch_up()
             await trio.sleep(LOOK_EVERY_S)
 
     async def _catch_up(self) -> None:
-        first = self._engine().height + 1
+        first = self._engine.height + 1
         log.info("sync_started", height=first, target=self.target)
         self._ranges.clear()
         self._under_way.clear()
         async with trio.open_nursery() as nursery:
-            while self.target > self._engine().height:
+            while self.target > self._engine.height:
                 self._changed = trio.Event()
                 await self._adopt_next()
                 self._ask_more(nursery)
-                if not self._under_way and self._engine().height + 1 not in self._ranges:
+                if not self._under_way and self._engine.height + 1 not in self._ranges:
                     break  # Nobody who is left has the next one.
                 await self._changed.wait()
             nursery.cancel_scope.cancel()
         self._asking.clear()
-        log.info("sync_ended", height=self._engine().height, target=self.target)
+        log.info("sync_ended", height=self._engine.height, target=self.target)
 
     def _ask_more(self, nursery: trio.Nursery) -> None:
         """Begin to fetch what is missing in the window, each range from another peer."""
@@ -122,7 +122,7 @@ class Sync:
 
     def _missing(self) -> list[tuple[int, int]]:
         """Return the ranges to ask for, ascending: (first, count)."""
-        height = self._engine().height + 1
+        height = self._engine.height + 1
         last = min(self.target, height + WINDOW_BLOCKS - 1)
         if sum(one.bytes for one in self._ranges.values()) >= WINDOW_BYTES:
             last = min(last, height)
@@ -165,15 +165,15 @@ class Sync:
 
     async def _adopt_next(self) -> None:
         """Adopt what is here of the next heights."""
-        while (fetched := self._ranges.pop(self._engine().height + 1, None)) is not None:
+        while (fetched := self._ranges.pop(self._engine.height + 1, None)) is not None:
             for decided in fetched.blocks:
                 try:
-                    await self._engine().adopt(decided)
+                    await self._engine.adopt(decided)
                 except (InvalidTallyError, InvalidBlockError) as error:
                     self._pause(fetched.peer, f"block {decided.block.height}: {error}", is_lie=True)
                     break
         # Consensus may have decided some of them meanwhile.
-        height = self._engine().height
+        height = self._engine.height
         for first in [one for one in self._ranges if one <= height]:
             del self._ranges[first]
 

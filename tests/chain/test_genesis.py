@@ -25,7 +25,7 @@ from contracts.kernel import Kind, codec, sha256
 from contracts.kernel.clock import ClockMode
 from contracts.money.credit import FEE_POOL
 from contracts.registry import CATALOGUE
-from tests.support.genesis import FUNDS_UTHB, PEOPLE, make_genesis, parameters
+from tests.support.genesis import FUNDS_UTHB, PEOPLE, make_genesis, network_name, parameters
 from tests.support.grid import OFFICES
 from tests.support.people import account_of, key_of
 from tests.support.world import World
@@ -78,6 +78,7 @@ def test_the_form_for_people_has_names_addresses_and_hex() -> None:
     assert seats[1]["authority"] == {
         "name": "validator 1",
         "consensus_key": key_of("validator 1").hex(),
+        "network_key": key_of(network_name("validator 1")).hex(),
     }
 
 
@@ -104,6 +105,7 @@ CHANGES: tuple[Change, ...] = (
     put(*CHAIN, "weights", "step", value=6),
     put(*SEATS, 0, "authority", "name", value="other"),
     put(*SEATS, 0, "authority", "consensus_key", value=key_of("other").hex()),
+    put(*SEATS, 0, "authority", "network_key", value=key_of("other").hex()),
     put(*CREDIT, 0, "amount_uthb", value=1),
     lambda tree: tree["contracts"]["credit"]["allocations"].pop(),
     lambda tree: tree["contracts"]["credit"]["allocations"].reverse(),

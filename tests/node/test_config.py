@@ -16,7 +16,9 @@ def test_the_example_file_is_the_default_configuration(tmp_path: Path) -> None:
 
 
 def test_settings_that_are_given_replace_defaults() -> None:
-    config = Config.of(tomllib.loads("[rpc]\nport = 0\n[log]\nformat = 'json'"))
+    text = "[rpc]\nport = 0\n[p2p]\nlisten = ['/ip4/1.2.3.4/tcp/5']\n[log]\nformat = 'json'"
+    config = Config.of(tomllib.loads(text))
+    assert config.p2p.listen == ("/ip4/1.2.3.4/tcp/5",)
     assert (config.rpc.port, config.log.format, config.rpc.host) == (0, "json", "127.0.0.1")
 
 
@@ -28,6 +30,9 @@ def test_settings_that_are_given_replace_defaults() -> None:
         ("[rpc]\nport = '1'", "rpc.port = '1', but it is of type int"),
         ("[rpc]\nport = true", "rpc.port = True, but it is of type int"),
         ("[rpc]\nport = 65536", "it lies in 0 … 65535"),
+        ("[p2p]\nlisten = 'here'", "p2p.listen = 'here', but it is a list of texts"),
+        ("[p2p]\npeers = ['a', 1]", "but it is a list of texts"),
+        (f"[p2p]\nlisten = {['a'] * 9}", "p2p.listen has 9 entries, 8 at most are allowed"),
         ("[node]\nrole = 'boss'", "one of validator, full"),
         ("rpc = 5", r"\[rpc\] is not a table"),
         ("[rpc", "config.toml"),

@@ -8,6 +8,7 @@ from libp2p.peer.id import ID
 from nacl.signing import SigningKey
 
 from p2p.identity import BadPeerIdError, key_pair_of, parse_peer_id, peer_id_of, public_key_of
+from p2p.peer_id import peer_id_text
 
 
 @given(st.binary(min_size=32, max_size=32))
@@ -45,3 +46,9 @@ def test_other_text_is_refused(text: str, said: str) -> None:
 def test_a_key_of_another_kind_is_refused() -> None:
     with pytest.raises(BadPeerIdError):
         public_key_of(ID.from_pubkey(create_rsa_key_pair(1024).public_key))
+
+
+def test_the_text_of_a_peer_id_needs_no_library() -> None:
+    pair = key_pair_of(bytes(range(32)))
+    peer = ID.from_pubkey(pair.public_key)
+    assert peer_id_text(public_key_of(peer)) == peer.to_base58()

@@ -11,9 +11,10 @@ from libp2p.peer.id import ID
 from trio.testing import wait_all_tasks_blocked
 
 from contracts.kernel import Value
+from p2p.errors import ListenError
 from p2p.frames import encode_frame, read_frame
 from p2p.identity import key_pair_of
-from p2p.network import ListenError, make_host, running
+from p2p.network import make_host, running
 from tests.p2p.hosts import Peer, id_of, peer, peers, seed
 
 IDENTIFY = TProtocol("/ipfs/id/1.0.0")

@@ -36,8 +36,8 @@ from contracts.kernel.meter import Meter, WeightTable
 from contracts.kernel.state import State
 from contracts.registry import Registry
 from tests.sim.app import Decision, Rulebook
-from tests.support.genesis import FUNDS_UTHB, PEOPLE, make_genesis, parameters
-from tests.support.people import account_of, seed_of
+from tests.support.genesis import FUNDS_UTHB, PEOPLE, make_genesis, network_name, parameters
+from tests.support.people import account_of, key_of, seed_of
 
 FEE_MAX_UTHB = 100_000
 TRANSACTIONS_MAX = 2
@@ -199,7 +199,10 @@ def _genesis(
 ) -> SimulatedGenesis:
     base = make_genesis(chain=parameters(timing=timing))
     seats: list[Value] = [
-        GenesisAuthority(v.address, Authority(v.address.hex()[:8], v.public_key)).to_wire()
+        GenesisAuthority(
+            v.address,
+            Authority(name := v.address.hex()[:8], v.public_key, key_of(network_name(name))),
+        ).to_wire()
         for v in members.members
     ]
     sections: dict[str, Mapping[str, Value]] = {

@@ -36,6 +36,11 @@ def validator_names(count: int) -> tuple[str, ...]:
     return tuple(f"validator {i}" for i in range(count))
 
 
+def network_name(name: str) -> str:
+    """Return whose key is that of a validator's node on the network."""
+    return f"node of {name}"
+
+
 def parameters(**overrides: object) -> ChainParameters:
     """Return chain parameters with small fees; `overrides` replace fields."""
     values: dict[str, object] = {
@@ -67,7 +72,10 @@ def make_genesis(
 ) -> Genesis:
     """Return a genesis whose people have 5 000 THB each."""
     names = validator_names(validators)
-    authorities = [GenesisAuthority(account_of(n), Authority(n, key_of(n))) for n in names]
+    authorities = [
+        GenesisAuthority(account_of(n), Authority(n, key_of(n), key_of(network_name(n))))
+        for n in names
+    ]
     funded = dict.fromkeys((*people, DRIVER, *OFFICES))
     credit = [Allocation(account_of(n), FUNDS_UTHB) for n in funded]
     held = 3 * POOL_UNRG

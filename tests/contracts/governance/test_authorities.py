@@ -10,7 +10,7 @@ from chain.transaction import Call, Mode
 from chain.validators import ValidatorSet
 from contracts.governance.authorities import AUTHORITIES_MAX, Authority, GenesisAuthority
 from contracts.kernel import Value
-from tests.support.genesis import PEOPLE, make_genesis
+from tests.support.genesis import PEOPLE, make_genesis, network_name
 from tests.support.machine import ContractMachine
 from tests.support.people import account_of, key_of
 from tests.support.world import World
@@ -22,8 +22,11 @@ def genesis_with(authorities: list[Value]) -> Genesis:
     return Genesis(good.name, good.time_ms, good.devnet, sections)
 
 
-def seat(name: str, *, account: str | None = None, key: bytes | None = None) -> Value:
-    authority = Authority(name, key_of(name) if key is None else key)
+def seat(
+    name: str, *, account: str | None = None, key: bytes | None = None, node: bytes | None = None
+) -> Value:
+    own = key_of(name), key_of(network_name(name))
+    authority = Authority(name, key or own[0], node or own[1])
     return GenesisAuthority(account_of(account or name), authority).to_wire()
 
 
@@ -40,7 +43,9 @@ def test_the_set_is_ascending_by_account_in_whatever_order_it_is_named(names: li
 
 def test_an_authority_is_found_by_its_account() -> None:
     world = World(genesis_with([seat("a")]))
-    assert world.read.authorities.authority(account_of("a")) == Authority("a", key_of("a"))
+    assert world.read.authorities.authority(account_of("a")) == Authority(
+        "a", key_of("a"), key_of(network_name("a"))
+    )
     assert world.read.authorities.authority(account_of("b")) is None
 
 
@@ -52,19 +57,29 @@ def test_there_is_at_least_one_authority_and_at_most_64() -> None:
             World(genesis_with(bad))
 
 
+KEYS = key_of("a"), key_of("b")
 SMALL_ORDER = bytes([1]) + bytes(31)
 
 
 @pytest.mark.parametrize(
     ("seats", "message"),
     [
-        ([seat("a"), seat("b", key=key_of("a"))], "two authorities share a consensus key"),
+        ([seat("a"), seat("b", key=key_of("a"))], "a consensus or network key is there twice"),
+        ([seat("a"), seat("b", node=key_of("a"))], "a consensus or network key is there twice"),
+        ([seat("a", node=key_of("a"))], "a consensus or network key is there twice"),
+        ([seat("a", node=SMALL_ORDER)], "network key of a is not a safe Ed25519 point"),
         ([seat("a"), seat("b", account="a")], "is seated twice"),
         ([seat("a", key=SMALL_ORDER)], "consensus key of a is not a safe Ed25519 point"),
         ([seat("a", key=b"\xff" * 32)], "is not a safe Ed25519 point"),
-        ([[1, account_of("a"), [1, "", key_of("a")]]], r"authorities\[0\]\.authority\.name: "),
-        ([[1, account_of("a"), [1, "a", bytes(31)]]], r"\[0\]\.authority\.consensus_key: "),
-        ([[1, bytes(19), [1, "a", key_of("a")]]], r"authorities\[0\]\.account: "),
+        (
+            [[1, account_of("a"), [1, "", key_of("a"), key_of("b")]]],
+            r"authorities\[0\]\.authority\.name: ",
+        ),
+        (
+            [[1, account_of("a"), [1, "a", bytes(31), key_of("b")]]],
+            r"\[0\]\.authority\.consensus_key: ",
+        ),
+        ([[1, bytes(19), [1, "a", key_of("a"), key_of("b")]]], r"authorities\[0\]\.account: "),
     ],
 )
 def test_shared_unsafe_and_malformed_seats_are_refused(seats: list[Value], message: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from chain.genesis import Genesis
-from client.devnet_keys import VALIDATOR, Identity
+from client.devnet_keys import NODE, VALIDATOR, Identity
 from client.groups import leaves
 from contracts.governance.parameters import Timing
 from node.chain_node import make_signer
@@ -34,7 +34,8 @@ START_MS = 1_700_000_000_000
 
 def small(accounts: int = 2, *, devnet: bool = True, validator: str = VALIDATOR) -> Genesis:
     identity = Identity(validator)
-    founder = Founder(validator, identity.account, identity.public_key)
+    node = Identity(NODE).public_key
+    founder = Founder(validator, identity.account, identity.public_key, node)
     funded = [(Identity(f"account {i}").account, 1_000_000) for i in range(accounts)]
     return new_genesis(
         "small", founder, time_ms=START_MS, funded=funded, devnet=devnet, timing=Timing()

@@ -14,10 +14,11 @@ from chain.store import StoredBlock
 from node.chain_node import ChainNode, make_signer, open_node, wall_clock_ms
 from node.home import Home
 from node.net.net import Net, NetConfig
+from p2p.identity import peer_id_of
 from p2p.links import LinkTiming
-from tests.p2p.hosts import LOOPBACK, id_of, seed
-from tests.support.genesis import validator_names
-from tests.support.people import account_of, seed_of
+from tests.p2p.hosts import LOOPBACK
+from tests.support.genesis import network_name, validator_names
+from tests.support.people import account_of, key_of, seed_of
 
 QUICK = LinkTiming(patience_s=0.5, retry_min_s=0.05, retry_max_s=0.5, look_every_s=0.02)
 
@@ -48,7 +49,9 @@ class Cluster:
         self.genesis = genesis
         self.names = validator_names(size)
         self.homes = [Home(folder / name) for name in self.names]
-        self.addresses: dict[ID, list[Multiaddr]] = {id_of(n + 1): [] for n in range(size)}
+        self.addresses: dict[ID, list[Multiaddr]] = {
+            peer_id_of(key_of(network_name(name))): [] for name in self.names
+        }
         for name, home in zip(self.names, self.homes, strict=True):
             make_signer(home, genesis.chain_id, seed_of(name))
 
@@ -56,8 +59,8 @@ class Cluster:
     async def up(self, number: int) -> AsyncIterator[Member]:
         """Run one validator until the block ends."""
         name, home = self.names[number], self.homes[number]
-        config = NetConfig(seed(number + 1), [LOOPBACK], self.addresses, QUICK)
-        net = Net(config, self.genesis.chain_id, wall_clock_ms)
+        config = NetConfig(seed_of(network_name(name)), [LOOPBACK], self.addresses, QUICK)
+        net = Net(config, wall_clock_ms)
         with ExitStack() as opened:
             node = opened.enter_context(
                 open_node(
@@ -72,7 +75,7 @@ class Cluster:
             net.attach(node.engine, node.machine)
             async with trio.open_nursery() as nursery:
                 listening = await nursery.start(net.run)
-                self.addresses[net.host.get_id()] = listening
+                self.addresses[net.peer_id] = listening
                 await nursery.start(node.engine.run)
                 yield Member(number, home, node, net)
                 nursery.cancel_scope.cancel()
