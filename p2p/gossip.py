@@ -10,6 +10,7 @@ more than is checked in time finds its stream full. A message that finds no room
 peer is lost for that peer, and counted. Nothing here promises delivery.
 """
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,41 +20,29 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
-from google.protobuf.message import DecodeError
 from libp2p.abc import INetStream
-from libp2p.crypto.ed25519 import Ed25519PublicKey
-from libp2p.exceptions import ParseError
-from libp2p.io.exceptions import IncompleteReadError, MessageTooLarge
 from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb.rpc_pb2 import RPC, Message
-from libp2p.pubsub.validators import PUBSUB_SIGNING_PREFIX
-from libp2p.utils import encode_varint_prefixed
-from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 
-from p2p.gossip_router import (
-    MESHSUB,
-    MESSAGE_BYTES_MAX,
-    RPC_BYTES_MAX,
-    BadRpcError,
-    Outbox,
-    Router,
-    Table,
-    message_id,
-)
-from p2p.identity import BadPeerIdError, public_key_of
+from p2p.gossip_router import MESHSUB, Outbox, Router, Table
 from p2p.library import check_library
 from p2p.network import Host
+from p2p.rpc import (
+    MESSAGE_BYTES_MAX,
+    BadRpcError,
+    RpcReader,
+    bare_of,
+    flaw_of,
+    frame_of,
+    is_signed,
+    message_id,
+    signed_message,
+)
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
-# What a message may have besides its data: topic, signer, key, signature, number.
-ENVELOPE_BYTES_MAX: Final = 512
-SIGNATURE_BYTES: Final = 64
-NUMBER_BYTES: Final = 8
-MESSAGES_PER_RPC_MAX: Final = 1_024
-SUBSCRIPTIONS_PER_RPC_MAX: Final = 128
 VALIDATION_TIMEOUT_S: Final = 10.0
 OPEN_TIMEOUT_S: Final = 10.0
 # How long one write may take before the peer counts as stuck.
@@ -105,6 +94,8 @@ class Gossip:
         self._router = Router(self._table)
         self._reading: dict[ID, INetStream] = {}
         self._scopes: dict[ID, trio.CancelScope] = {}
+        # On its stream, the news of which topics were told: they are told once.
+        self._told: dict[ID, set[str]] = {}
         self._is_running = False
         self._number = 0
         self.bad: Counter[ID] = Counter()
@@ -146,9 +137,8 @@ class Gossip:
         me = self._host.get_id()
         # Higher than any number before a restart: others may tell messages apart by it.
         self._number = max(self._number + 1, time.time_ns())
-        number = self._number.to_bytes(NUMBER_BYTES, "big")
-        message = Message(from_id=me.to_bytes(), data=data, seqno=number, topicIDs=[topic])
-        message.signature = self._host.get_private_key().sign(_signed_bytes(message))
+        key = self._host.get_private_key()
+        message = signed_message(me, key, self._number, topic, data)
         self._table.seen_messages.add(message_id(message))
         self._router.pass_on(me, message)
 
@@ -156,14 +146,14 @@ class Gossip:
 
     async def _read(self, stream: INetStream) -> None:
         """Read one peer's stream; a second one of the same peer takes the place of the first."""
-        peer = stream.muxed_conn.peer_id
+        peer, reader = stream.muxed_conn.peer_id, RpcReader(stream)
         before, self._reading[peer] = self._reading.get(peer), stream
         self._forget(peer)
         if before is not None:
             await before.reset()
         try:
             while self._is_running and self._reading.get(peer) is stream:
-                await self._take(peer, await _read_rpc(stream))
+                await self._take(peer, await reader.read())
             await stream.reset()
         except (EOFError, StreamError):
             await stream.reset()
@@ -195,9 +185,12 @@ class Gossip:
 
     async def _welcome(self, peer: ID, topic: str) -> None:
         """Take a subscriber into the mesh and tell it the news, once it can be written to."""
-        if peer in self._table.peers:
+        told = self._told.get(peer)
+        if told is not None:
             await self._router.on_peer_subscribed(peer, topic)
-            await self._router.send_recent_messages(peer, topic)
+            if topic not in told:
+                told.add(topic)
+                await self._router.send_recent_messages(peer, topic)
 
     def _unsubscribe(self, peer: ID, topic: str) -> None:
         self._table.peer_topics[topic].discard(peer)
@@ -208,7 +201,9 @@ class Gossip:
             self._unsubscribe(peer, topic)
 
     async def _take_message(self, peer: ID, message: Message) -> None:
-        flaw = self._flaw(message)
+        flaw = flaw_of(message)
+        if not flaw and message.topicIDs[0] not in self._topics:
+            flaw = "a message of no topic here"
         if flaw:
             self._blame(peer, flaw)
             return
@@ -221,24 +216,11 @@ class Gossip:
         if origin == self._host.get_id() or not self._admits(origin):
             return
         # Before it counts as seen: else a forgery would keep the true one from being heard.
-        if not _is_signed(message, origin):
+        if not is_signed(message):
             self._blame(peer, "a message with a wrong signature")
             return
         seen.add(key)
-        await self._judge(peer, self._topics[message.topicIDs[0]], message)
-
-    def _flaw(self, message: Message) -> str:
-        """Return what is wrong with the form of a message, or nothing."""
-        size = len(message.data)
-        if not 0 < size <= MESSAGE_BYTES_MAX:
-            return f"a message of {size} bytes"
-        if message.ByteSize() > size + ENVELOPE_BYTES_MAX:
-            return f"a message of {size} bytes in an envelope of {message.ByteSize()}"
-        if len(message.topicIDs) != 1 or message.topicIDs[0] not in self._topics:
-            return "a message of no topic here"
-        if len(message.signature) != SIGNATURE_BYTES or len(message.seqno) != NUMBER_BYTES:
-            return "a message without signature or number"
-        return ""
+        await self._judge(peer, self._topics[message.topicIDs[0]], bare_of(message))
 
     async def _judge(self, peer: ID, topic: Topic, message: Message) -> None:
         """Have a message checked; what the topic's own functions raise is theirs alone."""
@@ -286,7 +268,10 @@ class Gossip:
                 opened_s = trio.current_time()
                 try:
                     await self._tell_on_stream(peer, outbox)
-                except Exception as error:  # noqa: BLE001 - the library raises many kinds
+                except Exception as raised:  # noqa: BLE001 - the library raises many kinds
+                    error = raised
+                    while isinstance(error, ExceptionGroup):
+                        error = error.exceptions[0]
                     reason = f"{type(error).__name__}: {error}"
                     if reason != said:
                         log.info("gossip_broke", peer=peer.to_base58(), reason=reason)
@@ -304,8 +289,9 @@ class Gossip:
         )
         try:
             with trio.fail_after(WRITE_TIMEOUT_S):
-                await stream.write(_frame(hello))
+                await stream.write(frame_of(hello))
             self._table.peers[peer], self._table.peer_queues[peer] = stream, outbox
+            self._told[peer] = set()
             self._router.add_peer(peer, MESHSUB)
             for topic, subscribers in self._table.peer_topics.items():
                 if peer in subscribers:
@@ -316,7 +302,7 @@ class Gossip:
                     await _write_next(stream, outbox)
         finally:
             if self._table.peers.get(peer) is stream:
-                del self._table.peers[peer], self._table.peer_queues[peer]
+                del self._table.peers[peer], self._table.peer_queues[peer], self._told[peer]
                 self._router.remove_peer(peer)
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
                 await stream.reset()
@@ -324,10 +310,9 @@ class Gossip:
 
 async def _until_closed(stream: INetStream, scope: trio.CancelScope) -> None:
     """Wait for the end of a stream on which the other side says nothing, and cancel."""
-    try:
+    with contextlib.suppress(StreamError):
         await stream.read(1)
-    finally:
-        scope.cancel()
+    scope.cancel()
 
 
 async def _write_next(stream: INetStream, outbox: Outbox) -> None:
@@ -336,43 +321,6 @@ async def _write_next(stream: INetStream, outbox: Outbox) -> None:
     while not frames or (len(outbox) and len(frames) < WRITE_BYTES_MAX):
         rpc = await outbox.pop()
         assert rpc is not None, "an outbox is never closed"
-        frames += _frame(rpc)
+        frames += frame_of(rpc)
     with trio.fail_after(WRITE_TIMEOUT_S):
         await stream.write(bytes(frames))
-
-
-async def _read_rpc(stream: INetStream) -> RPC:
-    """Read a frame; raises `BadRpcError`, `EOFError` at the end, or what the stream does."""
-    rpc = RPC()
-    try:
-        rpc.ParseFromString(await read_varint_prefixed_bytes_limited(stream, RPC_BYTES_MAX))
-    except (DecodeError, ParseError, MessageTooLarge) as error:
-        raise BadRpcError(f"a frame that is none: {type(error).__name__}") from error
-    except IncompleteReadError as error:
-        raise EOFError("the stream has ended") from error
-    if (
-        len(rpc.publish) > MESSAGES_PER_RPC_MAX
-        or len(rpc.subscriptions) > SUBSCRIPTIONS_PER_RPC_MAX
-    ):
-        raise BadRpcError("a frame with too many messages or subscriptions")
-    return rpc
-
-
-def _frame(rpc: RPC) -> bytes:
-    return encode_varint_prefixed(rpc.SerializeToString())
-
-
-def _signed_bytes(message: Message) -> bytes:
-    bare = Message(
-        from_id=message.from_id, data=message.data, seqno=message.seqno, topicIDs=message.topicIDs
-    )
-    return PUBSUB_SIGNING_PREFIX.encode() + bare.SerializeToString()
-
-
-def _is_signed(message: Message, origin: ID) -> bool:
-    """Say whether a message bears the signature of its origin; a key beside it is not looked at."""
-    try:
-        key = Ed25519PublicKey.from_bytes(public_key_of(origin))
-    except (BadPeerIdError, ValueError):
-        return False
-    return key.verify(_signed_bytes(message), message.signature)

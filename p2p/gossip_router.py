@@ -10,6 +10,7 @@ with a test:
   list of one id, ten thousand times, was answered ten thousand times;
 - all that goes to a peer goes through its outbox: several writers mixed their frames;
 - news for one peer (GRAFT, PRUNE, IHAVE) no longer goes to the peers after it in the list, too;
+- who was sent out of the mesh is told the news: it was left out for a minute;
 - of what a peer says only what is about topics of ours is kept, and nobody is dialled because a
   peer says so (peer exchange);
 - what grew for ever (times of deliveries) or dropped good messages (the limit of ten a second, the
@@ -20,10 +21,9 @@ with a test:
 would have to be overridden. `Table` is what the router asks of it.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Final, cast
 
 import structlog
@@ -45,6 +45,7 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.rpc_queue import RpcQueue
 
 from p2p.network import Host
+from p2p.rpc import ID_BYTES, RPC_BYTES_MAX, BadRpcError, message_id
 
 MESHSUB: Final = TProtocol("/meshsub/1.1.0")
 HEARTBEAT_S: Final = 1
@@ -53,34 +54,24 @@ DEGREE: Final = 6
 DEGREE_MIN: Final = 5
 DEGREE_MAX: Final = 12
 BACK_OFF_S: Final = 60
+# At each heartbeat, so many who are not in the mesh are told the news, or a quarter of them.
+NEWS_PEERS_MIN: Final = 6
 # Of the last HISTORY heartbeats messages can be asked for; of the last NEWS it is told.
 HISTORY_HEARTBEATS: Final = 5
 NEWS_HEARTBEATS: Final = 3
 
-MESSAGE_BYTES_MAX: Final = 256 * 2**10
-RPC_BYTES_MAX: Final = 2 * MESSAGE_BYTES_MAX
 OUTBOX_RPCS_MAX: Final = 1_024
-OUTBOX_BYTES_MAX: Final = 16 * 2**20
+OUTBOX_BYTES_MAX: Final = 8 * 2**20
 RECENT_BYTES_MAX: Final = 16 * 2**20
 RECENT_MESSAGES_MAX: Final = 4_096
 # How often one peer gets one recent message, if it asks.
 ANSWERS_MAX: Final = 3
 CONTROLS_MAX: Final = 64
 IDS_MAX: Final = 1_024
-ID_BYTES: Final = 32
 SEEN_MAX: Final = 2**16
 SEEN_S: Final = 120
 
 log = structlog.get_logger(__name__)
-
-
-class BadRpcError(Exception):
-    """An RPC that no honest peer sends; says what is wrong with it."""
-
-
-def message_id(message: Message) -> bytes:
-    """Return the id of a message: the hash of its topic and its data, whoever signed it."""
-    return sha256(b"\0".join([*(one.encode() for one in message.topicIDs), message.data])).digest()
 
 
 class Seen:
@@ -240,6 +231,17 @@ class Router(GossipSub):
                 reason = f"{type(error).__name__}: {error}"
                 log.warning("gossip_heartbeat_failed", reason=reason)
 
+    def gossip_heartbeat(self) -> defaultdict[ID, dict[str, list[bytes]]]:
+        """Choose who is told the news: some of those who are not in the mesh."""
+        news: defaultdict[ID, dict[str, list[bytes]]] = defaultdict(dict)
+        for topic, members in self.mesh.items():
+            keys = self.recent.window(topic)
+            others = self.table.peer_topics[topic].difference(members)
+            count = max(NEWS_PEERS_MIN, len(others) // 4)
+            for peer in self.select_from_minus(count, others, ()) if keys else ():
+                news[peer][topic] = keys[-IDS_MAX:]
+        return news
+
     async def send_recent_messages(self, peer_id: ID, topic: str) -> None:
         """Queue the news of a topic for a peer that has just come."""
         for key in self.recent.window(topic):
@@ -285,7 +287,7 @@ class Router(GossipSub):
         for peer in {**peers_to_graft, **peers_to_prune, **peers_to_gossip}:
             news = peers_to_gossip.get(peer, {}).items()
             control = self.pack_control_msgs(
-                [ControlIHave(topicID=topic, messageIDs=keys[-IDS_MAX:]) for topic, keys in news],
+                [ControlIHave(topicID=topic, messageIDs=keys) for topic, keys in news],
                 [ControlGraft(topicID=topic) for topic in peers_to_graft.get(peer, ())],
                 [
                     ControlPrune(topicID=topic, backoff=self.prune_back_off)

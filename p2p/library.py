@@ -13,7 +13,7 @@ from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.mcache import CacheEntry, MessageCache
 from libp2p.pubsub.rpc_queue import RpcQueue
 
-# Parameters in their order, without self.
+# Parameters in their order, without the first.
 METHODS: Final = MappingProxyType(
     {
         (Swarm, "_do_handle_inbound_connection"): "read_write_closer maddr failure_event",
@@ -31,6 +31,7 @@ METHODS: Final = MappingProxyType(
         (GossipSub, "add_peer"): "peer_id protocol_id",
         (GossipSub, "attach"): "pubsub",
         (GossipSub, "emit_control_message"): "control_msg to_peer",
+        (GossipSub, "gossip_heartbeat"): "",
         (GossipSub, "handle_graft"): "graft_msg sender_peer_id",
         (GossipSub, "handle_ihave"): "ihave_msg sender_peer_id",
         (GossipSub, "handle_iwant"): "iwant_msg sender_peer_id",
@@ -41,6 +42,7 @@ METHODS: Final = MappingProxyType(
         (GossipSub, "on_peer_subscribed"): "peer_id topic",
         (GossipSub, "pack_control_msgs"): "ihave_msgs graft_msgs prune_msgs idontwant_msgs",
         (GossipSub, "remove_peer"): "peer_id",
+        (GossipSub, "select_from_minus"): "pool minus",
         (GossipSub, "send_recent_messages"): "peer_id topic",
         (GossipSub, "send_rpc"): "peer_id rpc priority",
     }

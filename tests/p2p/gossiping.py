@@ -8,11 +8,11 @@ import trio
 from libp2p.abc import INetStream
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb.rpc_pb2 import RPC, Message
-from libp2p.utils import encode_varint_prefixed
 
 from p2p.gossip import Gossip, Topic, Verdict
 from p2p.gossip_router import MESHSUB
 from p2p.identity import key_pair_of
+from p2p.rpc import RpcReader, signed_message
 from tests.p2p.hosts import Peer, id_of, peer, peers, seed
 
 TOPIC = "/gridtokenx/test"
@@ -107,7 +107,7 @@ async def mesh(*numbers: int) -> AsyncIterator[list[Node]]:
 async def line(*numbers: int) -> AsyncIterator[list[Node]]:
     """Give running nodes, each connected to the next."""
     async with nodes(*numbers) as made:
-        for node, other in zip(made, made[1:], strict=False):
+        for node, other in itertools.pairwise(made):
             await node.peer.dial(other.peer)
             await node.know(other)
             await other.know(node)
@@ -115,7 +115,7 @@ async def line(*numbers: int) -> AsyncIterator[list[Node]]:
 
 
 class Rude:
-    """A peer that writes what it likes on a stream of the protocol, and drops what it is told."""
+    """A peer that writes what it likes on a stream of the protocol, and what it is told."""
 
     def __init__(self, one: Peer) -> None:
         self.peer = one
@@ -125,8 +125,9 @@ class Rude:
         return await self.peer.host.new_stream(victim.id, [MESHSUB])
 
     async def hear(self, stream: INetStream) -> None:
-        while await stream.read(2**16):
-            pass
+        reader = RpcReader(stream)
+        while True:
+            self.told.append(await reader.read())
 
 
 @asynccontextmanager
@@ -139,19 +140,10 @@ async def rude(number: int, *victims: Node) -> AsyncIterator[Rude]:
         yield made
 
 
-def frame(rpc: RPC) -> bytes:
-    return encode_varint_prefixed(rpc.SerializeToString())
-
-
 def hello(*topics: str) -> RPC:
     return RPC(subscriptions=[RPC.SubOpts(subscribe=True, topicid=one) for one in topics])
 
 
 def signed(number: int, data: bytes, topic: str = TOPIC, seqno: int = 1) -> Message:
     """Return a message as the peer of that number signs it."""
-    message = Message(
-        from_id=id_of(number).to_bytes(), data=data, seqno=seqno.to_bytes(8), topicIDs=[topic]
-    )
-    bare = b"libp2p-pubsub:" + message.SerializeToString()
-    message.signature = key_pair_of(seed(number)).private_key.sign(bare)
-    return message
+    return signed_message(id_of(number), key_pair_of(seed(number)).private_key, seqno, topic, data)

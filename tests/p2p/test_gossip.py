@@ -4,9 +4,13 @@ import random
 
 import pytest
 import trio
+from libp2p.pubsub.gossipsub import GossipSub
+from libp2p.pubsub.pubsub import Pubsub
+from libp2p.tools.anyio_service import background_trio_service
 
 from p2p.gossip import Gossip, Verdict
-from p2p.gossip_router import MESSAGE_BYTES_MAX, OUTBOX_RPCS_MAX
+from p2p.gossip_router import MESHSUB, OUTBOX_RPCS_MAX
+from p2p.rpc import MESSAGE_BYTES_MAX
 from tests.p2p.gossiping import OTHER, TOPIC, Node, both_hear, line, mesh, nodes, until
 from tests.p2p.hosts import peer
 
@@ -63,7 +67,7 @@ async def test_a_message_goes_along_a_line_if_it_is_accepted_and_only_then() -> 
     async with line(1, 2, 3) as (one, middle, last):
 
         async def judge(data: bytes) -> Verdict:
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
             return {b"r": Verdict.REJECT, b"i": Verdict.IGNORE}.get(data[:1], Verdict.ACCEPT)
 
         middle.judge = judge
@@ -174,7 +178,7 @@ async def test_reconnecting_leaves_nothing_behind() -> None:
                 router.equivocation_detection, router.recent_peer_connections,
                 *router.mesh.values(), *table.peer_topics.values(), *router.back_off.values(),
             )  # fmt: skip
-            return tuple(map(len, maps))
+            return tuple(len(one) for one in maps)  # type: ignore[arg-type]  # maps and sets
 
         before = held(one), held(other)
         await trio.sleep(0.5)
@@ -209,3 +213,22 @@ async def test_a_peer_that_does_not_read_holds_nobody_up() -> None:
         assert slow.asked <= 2
         gate.set()
         await until(lambda: len(slow.came) == len(sent), timeout_s=60)
+
+
+async def test_a_peer_with_the_librarys_own_pubsub_hears_and_is_heard() -> None:
+    async with mesh(1, 2) as (one, other), peer(3) as plain:
+        router = GossipSub([MESHSUB], 6, 5, 12, heartbeat_interval=1, spam_protection_enabled=False)
+        pubsub = Pubsub(plain.host, router, strict_signing=True)
+        async with background_trio_service(pubsub), background_trio_service(router):
+            await pubsub.wait_until_ready()
+            subscription = await pubsub.subscribe(TOPIC)
+            await plain.dial(one.peer)
+            await until(lambda: plain.id in one.gossip.mesh(TOPIC))
+            await until(lambda: one.id in router.mesh[TOPIC])
+            one.gossip.publish(TOPIC, b"from ours")
+            assert (await subscription.get()).data == b"from ours"
+            await pubsub.publish(TOPIC, b"from the library's")
+            await until(lambda: other.data == [b"from ours", b"from the library's"])
+            assert one.came == [(plain.id, b"from the library's")]
+            assert not one.gossip.bad + other.gossip.bad
+        pubsub.seen_messages.stop()

@@ -6,7 +6,7 @@ from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.host.ping import ID as PING
 from libp2p.network.exceptions import SwarmException
-from libp2p.network.stream.exceptions import StreamEOF, StreamReset
+from libp2p.network.stream.exceptions import StreamReset
 from libp2p.peer.id import ID
 from trio.testing import wait_all_tasks_blocked
 
@@ -84,7 +84,7 @@ async def test_a_failing_handler_loses_its_stream_and_nothing_else() -> None:
         other.host.set_stream_handler(BROKEN, broken)
         await one.dial(other)
         for count in (1, 2):
-            with pytest.raises((StreamEOF, StreamReset)):
+            with pytest.raises((EOFError, StreamReset)):
                 await asked(one, other, BROKEN, count)
             assert other.host.failures == {BROKEN: count}
         assert await asked(one, other, ECHO, "still there") == "still there"
