@@ -66,11 +66,11 @@ class P2pConfig:
 
     listen: Annotated[
         Words,
-        Setting('addresses to listen on, as "/ip4/0.0.0.0/tcp/26690"; none: no network', 0, 8),
+        Setting('addresses to listen on, as "/ip4/0.0.0.0/tcp/26780"; none: no network', 0, 8),
     ] = ()
     peers: Annotated[
         Words,
-        Setting('nodes to talk to, as "/ip4/10.0.0.2/tcp/26690/p2p/12D3KooW…"', 0, 64),
+        Setting('nodes to talk to, as "/ip4/10.0.0.2/tcp/26780/p2p/12D3KooW…"', 0, 64),
     ] = ()
 
 

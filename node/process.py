@@ -97,8 +97,9 @@ class Running:
 class NodeBackend:
     """The node, as the API sees it."""
 
-    def __init__(self, node: ChainNode, chain: str) -> None:
-        """Answer from the parts of this node."""
+    def __init__(self, node: ChainNode, chain: str, net: "Net | None" = None) -> None:
+        """Answer from the parts of this node; what it takes in is told on the network."""
+        self._net = net
         self._engine = node.engine
         self._intake = node.intake
         self._chain = chain
@@ -107,7 +108,11 @@ class NodeBackend:
 
     async def submit(self, raws: list[bytes]) -> list[Submission]:
         """Verify and admit transactions; one answer each, in order."""
-        return await self._intake.submit(raws)
+        answers = await self._intake.submit(raws)
+        if self._net is not None:
+            pairs = zip(answers, raws, strict=True)
+            self._net.offer((answer.id, raw) for answer, raw in pairs if answer.error is None)
+        return answers
 
     def is_waiting(self, transaction_id: bytes) -> bool:
         """Say whether a transaction is in the mempool."""
@@ -161,12 +166,14 @@ async def _run(
         consensus_seed=key.seed,
         workers=config.node.workers,
         limits=_mempool_limits(config),
+        outbox=net,
     ) as node:
         _check_that_it_is_a_validator(node, key)
+        _check_its_place(node, key, net)
         # What lives now lives as long as the process; the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        app = make_app(NodeBackend(node, genesis.name), _api_limits(config.rpc))
+        app = make_app(NodeBackend(node, genesis.name, net), _api_limits(config.rpc))
         shutdown = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_by_signal, shutdown, nursery.cancel_scope)
@@ -175,7 +182,7 @@ async def _run(
             await nursery.start(node.engine.run)
             listening: list[Multiaddr] = []
             if net is not None:
-                net.attach(node.engine, node.machine)
+                net.attach(node.engine, node.machine, node.intake)
                 listening = await nursery.start(net.run)
             async with trio.open_nursery() as serving:
                 urls = await serving.start(_serve, app, config.rpc, shutdown)
@@ -286,7 +293,7 @@ def _check_its_place(node: ChainNode, key: ValidatorKey, net: "Net | None") -> N
             ExitCode.CONFIG,
             f"this chain has {node.ledger.tip.next_validators.size} validators, "
             "and this one listens to none of them",
-            'say where, as in p2p.listen = ["/ip4/0.0.0.0/tcp/26690"] in config.toml',
+            'say where, as in p2p.listen = ["/ip4/0.0.0.0/tcp/26780"] in config.toml',
         )
     with node.engine.published() as published:
         seat = contracts_over(published).authorities.members[key.account]

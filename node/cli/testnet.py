@@ -29,8 +29,7 @@ from node.network_key import NetworkKey
 from node.validator_key import ValidatorKey
 
 RPC_PORT: Final = 26680
-P2P_PORT: Final = 26690
-PORTS_APART: Final = 100
+P2P_PORT: Final = 26780
 LOOPBACK: Final = "127.0.0.1"
 KEY: Final = "authority"
 
@@ -79,6 +78,8 @@ def make_testnet(
         list[str] | None,
         Parameter(help="The machines' addresses, one for each; left out: all on this machine."),
     ] = None,
+    rpc_port: Annotated[int, Parameter(help="The API's port, or the first of them.")] = RPC_PORT,
+    p2p_port: Annotated[int, Parameter(help="The network's port, as well.")] = P2P_PORT,
     chain: Annotated[str, Parameter(help="The new chain's name, for people.")] = "testnet",
     passphrase_file: PassphraseFile = None,
     common: Common = DEFAULTS,
@@ -96,7 +97,7 @@ def make_testnet(
     gtx testnet -n 4 --out net --host 10.0.0.1 --host 10.0.0.2 --host 10.0.0.3 --host 10.0.0.4
     ```
     """
-    places = list(_places(validators, out, host or []))
+    places = list(_places(validators, out, host or [], (rpc_port, p2p_port)))
     word = passphrase(passphrase_file, new=True, of=f"the {KEY} keys")
     members = [_member(place, word) for place in places]
     genesis = _genesis(chain, members)
@@ -125,7 +126,7 @@ def make_testnet(
     answer(form, as_json=common.json, lines=lines)
 
 
-def _places(count: int, out: Path, hosts: list[str]) -> Iterator[Place]:
+def _places(count: int, out: Path, hosts: list[str], ports: tuple[int, int]) -> Iterator[Place]:
     if not 1 <= count <= AUTHORITIES_MAX:
         raise _usage(f"--validators {count}: it lies in 1 … {AUTHORITIES_MAX}")
     if hosts and len(hosts) != count:
@@ -136,8 +137,8 @@ def _places(count: int, out: Path, hosts: list[str]) -> Iterator[Place]:
         )
     for number in range(count):
         home = Home((out / f"validator-{number}").expanduser().absolute())
-        host, apart = (hosts[number], 0) if hosts else (LOOPBACK, PORTS_APART * number)
-        yield Place(f"validator {number}", home, host, RPC_PORT + apart, P2P_PORT + apart)
+        host, after = (hosts[number], 0) if hosts else (LOOPBACK, number)
+        yield Place(f"validator {number}", home, host, ports[0] + after, ports[1] + after)
 
 
 def _member(place: Place, word: str) -> Member:

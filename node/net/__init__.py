@@ -5,6 +5,7 @@
     blocks.py      fetching and serving the blocks of the height under way
     history.py     fetching and serving decided blocks
     sync.py        catching up with the others
+    relay.py       telling others of transactions, and hearing of theirs
     directory.py   who is let in, and where they are
     session.py     all of it over one host, for as long as that lives
     net.py         the engine's outbox, and the supervisor of sessions

@@ -79,6 +79,6 @@ def address_of(text: str) -> Multiaddr:
         msg = f"p2p: {text!r} is no address: {error}"
         raise ConfigError(msg) from error
     if len(protocols) != len(("host", "port")) or protocols[0] not in HOSTS or protocols[1] != TCP:
-        msg = f"p2p: {text!r} is no address of TCP, as /ip4/10.0.0.2/tcp/26690"
+        msg = f"p2p: {text!r} is no address of TCP, as /ip4/10.0.0.2/tcp/26780"
         raise ConfigError(msg)
     return address

@@ -2,7 +2,7 @@
 
     net = Net(NetConfig(...), clock_ms)
     engine = Engine(Parts(outbox=net, ...))
-    net.attach(engine, machine)
+    net.attach(engine, machine, intake)
     await nursery.start(net.run)
 
 The chain does not depend on it: whatever fails in a session of the network ends that session alone.
@@ -10,7 +10,7 @@ Machine, ledger and signer stay as they are, and another one is begun after a pa
 sent meanwhile is lost, as on any network.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,9 @@ from chain.consensus.effects import Message
 from chain.consensus.machine import Machine
 from chain.crypto import public_key_of
 from node.engine import Engine
+from node.intake import Intake
 from node.net.directory import Addresses, Directory
+from node.net.relay import Relay
 from node.net.session import Session
 from p2p.errors import ListenError
 from p2p.identity import peer_id_of
@@ -56,14 +58,22 @@ class Net:
         self._clock_ms = clock_ms
         self._engine: Engine | None = None
         self._machine: Machine | None = None
+        self._relay: Relay | None = None
         self.network_key = public_key_of(config.identity_seed)
         self.peer_id = peer_id_of(self.network_key)
         self.session: Session | None = None
         self.restarts = 0
 
-    def attach(self, engine: Engine, machine: Machine) -> None:
-        """Say whose messages these are."""
+    def attach(self, engine: Engine, machine: Machine, intake: Intake) -> None:
+        """Say whose messages these are, and who takes in the others' transactions."""
         self._engine, self._machine = engine, machine
+        waiting = engine.mempool.__contains__
+        self._relay = Relay(engine.chain_id, intake.submit, waiting)
+
+    def offer(self, transactions: Iterable[tuple[bytes, bytes]]) -> None:
+        """Tell the others of transactions, (id, bytes), that were taken in here."""
+        assert self._relay is not None, "it is attached before anything is taken in"
+        self._relay.offer(transactions)
 
     async def run(
         self, task_status: "TaskStatus[list[Multiaddr]]" = trio.TASK_STATUS_IGNORED
@@ -100,12 +110,13 @@ class Net:
             pause_s = min(2 * pause_s, RESTART_MAX_S)
 
     def _new_session(self) -> Session:
-        engine, machine = self._engine, self._machine
+        engine, machine, relay = self._engine, self._machine, self._relay
         assert engine is not None, "it is attached before it runs"
-        assert machine is not None, "both are attached"
+        assert machine is not None, "all are attached together"
+        assert relay is not None, "all are attached together"
         directory = Directory(self.peer_id, self._config.peers, engine.published)
         return Session(
-            self._config.identity_seed, directory, engine, machine, self._clock_ms,
+            self._config.identity_seed, directory, engine, machine, relay, self._clock_ms,
             self._config.timing,
         )  # fmt: skip
 

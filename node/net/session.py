@@ -20,7 +20,9 @@ from node.net.directory import Directory
 from node.net.history import History
 from node.net.line import Line
 from node.net.protocols import greeting_of
+from node.net.relay import Relay
 from node.net.sync import Sync
+from p2p.gossip import Gossip
 from p2p.identity import key_pair_of
 from p2p.links import Links, LinkTiming
 from p2p.network import make_host, running
@@ -39,18 +41,21 @@ class Session:
         directory: Directory,
         engine: Engine,
         machine: Machine,
+        relay: Relay,
         clock_ms: Callable[[], int],
         timing: LinkTiming | None,
     ) -> None:
         """Make the host; nothing is opened before `run`."""
         self._engine = engine
         self._machine = machine
+        self._relay = relay
         greeting = greeting_of(engine.chain_id)
         self.host, self.gate = make_host(key_pair_of(identity_seed), directory.admits)
         requests = Requests(self.host, greeting)
         self.line = Line(self.host, greeting, self._give, self._stands_at, clock_ms)
         self.blocks = Blocks(requests, self._connected, self._block_of, self._give)
         self.sync = Sync(engine, History(requests, engine.archive), self._connected)
+        self.gossip = Gossip(self.host, [relay.topic], directory.admits)
         self.links = Links(self.host, directory.wanted, self._link_changed, timing)
 
     async def run(
@@ -64,6 +69,8 @@ class Session:
             nursery.start_soon(self.blocks.run)
             nursery.start_soon(self.links.run)
             nursery.start_soon(self.sync.run)
+            await nursery.start(self.gossip.run)
+            nursery.start_soon(self._relay.run, self.gossip.publish)
             task_status.started(addresses)
 
     def _connected(self) -> Sequence[ID]:

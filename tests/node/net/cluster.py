@@ -1,6 +1,6 @@
 """Nodes of one chain in one process, each with a home, a signer and a host of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,11 @@ from multiaddr import Multiaddr
 
 from chain.genesis import Genesis
 from chain.store import StoredBlock
+from chain.transaction import Call, Mode, Transaction, sign_transaction
 from node.chain_node import ChainNode, make_signer, open_node, wall_clock_ms
 from node.home import Home
 from node.net.net import Net, NetConfig
+from node.process import NodeBackend
 from p2p.identity import peer_id_of
 from p2p.links import LinkTiming
 from tests.p2p.hosts import LOOPBACK
@@ -33,8 +35,25 @@ class Member:
     net: Net
 
     @property
+    def backend(self) -> NodeBackend:
+        """The node as its API sees it."""
+        return NodeBackend(self.node, "test", self.net)
+
+    @property
     def height(self) -> int:
         return self.node.ledger.tip.height
+
+    @property
+    def peers(self) -> list[ID]:
+        session = self.net.session
+        return [] if session is None else session.line.channel.peers
+
+    def knows(self, id_: bytes) -> bool:
+        engine = self.node.engine
+        return id_ in engine.mempool or engine.archive.place_of(id_) is not None
+
+    def places(self, ids: Sequence[bytes]) -> list[tuple[int, int] | None]:
+        return [self.node.engine.archive.place_of(one) for one in ids]
 
     def block(self, height: int) -> StoredBlock:
         block = self.node.engine.archive.block(height)
@@ -72,7 +91,7 @@ class Cluster:
                     outbox=net,
                 )
             )
-            net.attach(node.engine, node.machine)
+            net.attach(node.engine, node.machine, node.intake)
             async with trio.open_nursery() as nursery:
                 listening = await nursery.start(net.run)
                 self.addresses[net.peer_id] = listening
@@ -85,3 +104,11 @@ class Cluster:
         """Run all of them."""
         async with AsyncExitStack() as stack:
             yield [await stack.enter_async_context(self.up(n)) for n in range(len(self.names))]
+
+
+def transfer(genesis: Genesis, nonce: int, sender: str = "alice") -> bytes:
+    call = Call("credit", "transfer", (account_of("bob"), 5, b""))
+    transaction = Transaction(
+        genesis.chain_id, account_of(sender), nonce, 1_000, 100_000, Mode.ALL_OR_NOTHING, (call,)
+    )
+    return sign_transaction(transaction, [seed_of(sender)]).raw

@@ -1,6 +1,6 @@
 """Validators over real connections: one chain, whoever proposes, whoever is missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 
 from contracts.governance.parameters import Timing
-from tests.node.net.cluster import Cluster, Member
+from tests.node.net.cluster import Cluster, Member, transfer
 from tests.support.genesis import make_genesis, parameters
 from tests.support.people import account_of
 
@@ -53,3 +53,24 @@ async def test_a_late_joiner_and_a_stopped_one_catch_up_and_take_part(tmp_path: 
                     assert late.block(height).block_id == three[0].block(height).block_id
             stopped = three[0].height
             await until(reach(three[0], partial(int, stopped + 20)))
+
+
+def known_to(members: Sequence[Member], id_: bytes) -> bool:
+    return all(one.knows(id_) for one in members)
+
+
+async def test_a_transaction_submitted_anywhere_is_final_everywhere_once(tmp_path: Path) -> None:
+    genesis = make_genesis(validators=4)
+    cluster = Cluster(genesis, tmp_path, 4)
+    async with cluster.all_up() as members:
+        await until(lambda: all(len(one.peers) == 3 for one in members))
+        ids = []
+        for nonce in range(40):
+            raw = transfer(genesis, nonce)
+            (answer,) = await members[nonce % 4].backend.submit([raw])
+            assert answer.error is None, answer.error
+            ids.append(answer.id)
+            await until(partial(known_to, members, answer.id))
+        await until(lambda: all(None not in one.places(ids) for one in members))
+        assert all(one.places(ids) == members[0].places(ids) for one in members)
+        await until(lambda: all(len(one.node.engine.mempool) == 0 for one in members))
