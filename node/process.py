@@ -157,7 +157,10 @@ async def _run(
 ) -> None:
     genesis = load_genesis(home)
     key = ValidatorKey.load(home)
-    refuse_public_devnet_beyond_loopback(genesis, config.rpc.host)
+    # An address is /ip4/HOST/tcp/PORT; what has no host is refused later by its own name.
+    hosts = ["".join(one.split("/")[2:3]) for one in config.p2p.listen]
+    for host in (config.rpc.host, *hosts):
+        refuse_public_devnet_beyond_loopback(genesis, host)
     net = _net_of(home, config)
     with open_node(
         home,
@@ -170,6 +173,8 @@ async def _run(
     ) as node:
         _check_that_it_is_a_validator(node, key)
         _check_its_place(node, key, net)
+        if net is not None:
+            net.attach(node.engine, node.machine, node.intake)
         # What lives now lives as long as the process; the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -182,7 +187,6 @@ async def _run(
             await nursery.start(node.engine.run)
             listening: list[Multiaddr] = []
             if net is not None:
-                net.attach(node.engine, node.machine, node.intake)
                 listening = await nursery.start(net.run)
             async with trio.open_nursery() as serving:
                 urls = await serving.start(_serve, app, config.rpc, shutdown)
@@ -247,7 +251,7 @@ def refuse_public_devnet_beyond_loopback(genesis: Genesis, host: str) -> None:
             ExitCode.CONFIG,
             f"{host!r} is no address for {genesis.name!r}, a devnet whose keys are public: "
             "it listens on loopback only",
-            "listen on 127.0.0.1, by --rpc-host or by rpc.host in config.toml",
+            "listen on 127.0.0.1, by --rpc-host, or by rpc.host and p2p.listen in config.toml",
         )
 
 
@@ -276,8 +280,8 @@ def _net_of(home: Home, config: Config) -> "Net | None":
     if not config.p2p.listen:
         return None
     # Takes a second and 60 MB, which a chain of one validator has no use for.
-    from node.net.directory import address_of, listed_peers  # noqa: PLC0415
-    from node.net.net import Net, NetConfig  # noqa: PLC0415
+    from node.net.directory import address_of, listed_peers  # noqa: PLC0415 - see above
+    from node.net.net import Net, NetConfig  # noqa: PLC0415 - see above
 
     listen = [address_of(one) for one in config.p2p.listen]
     peers = listed_peers(config.p2p.peers)

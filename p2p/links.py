@@ -136,7 +136,7 @@ class Links:
     async def _until_connected(self, peer: ID, timeout_s: float) -> None:
         """Wait for a connection that the peer may open; the library tells nobody."""
         with trio.move_on_after(timeout_s):
-            while not self.is_connected(peer):  # noqa: ASYNC110
+            while not self.is_connected(peer):  # noqa: ASYNC110 - see above
                 await trio.sleep(self._timing.look_every_s)
 
     async def _dial(self, link: Link) -> bool:

@@ -5,7 +5,6 @@ its own, so that the replay beside it does not slow it down.
 """
 
 import shutil
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +17,17 @@ from chain.genesis import Genesis, run_genesis
 from chain.store import MemoryState
 from chain.validators import Validator
 from client.devnet_keys import NODE, VALIDATOR, Identity
-from client.files import write_whole
 from client.genesis_rules import UTHB_PER_THB
 from client.replay.setup import WEEK_FOLDER
 from contracts.governance.parameters import Timing
-from node.chain_node import make_signer, wall_clock_ms
+from node.chain_node import wall_clock_ms
 from node.cli.common import DEFAULTS, Common
 from node.cli.new_genesis import Founder, new_genesis
 from node.cli.node import (
     OVERRIDES,
-    PUBLIC_MODE,
     Overrides,
     running_lines,
+    write_home,
 )
 from node.cli.output import answer, table
 from node.cli.replay import span_to_replay
@@ -208,14 +206,14 @@ def make_fresh(home: Home, genesis: Genesis) -> None:
         for folder in (home.data, home.folder / "signer"):
             if folder.exists():
                 shutil.rmtree(folder)
+        NetworkKey.path(home).unlink(missing_ok=True)
     home.data.mkdir(parents=True, exist_ok=True)
     home.keep_out_of_git()
     validator = Identity(VALIDATOR)
-    write_whole(home.config, _quiet(Config.example()).encode(), mode=PUBLIC_MODE)
-    write_whole(home.genesis, genesis.to_json().encode(), mode=PUBLIC_MODE)
-    ValidatorKey(validator.account, validator.seed).save(home)
-    NetworkKey(Identity(NODE).seed).save(home)
-    make_signer(home, genesis.chain_id, validator.seed)
+    # The terminal belongs to the accounts and addresses: only warnings are logged.
+    config = Config(log=LogConfig(level=LOG_LEVEL))
+    key = ValidatorKey(validator.account, validator.seed)
+    write_home(home, config, genesis, key, NetworkKey(Identity(NODE).seed))
 
 
 def funded_accounts(genesis: Genesis) -> Iterator[Funded]:
@@ -251,13 +249,6 @@ def _small(accounts: int, block_time_ms: int) -> Genesis:
         )
     except ValueError as error:
         raise _usage(f"--block-time {block_time_ms}: {error}", None) from error
-
-
-def _quiet(settings: str) -> str:
-    """Let only warnings be logged: the terminal belongs to the accounts and addresses."""
-    quiet = settings.replace(f'level = "{LogConfig().level}"', f'level = "{LOG_LEVEL}"')
-    assert Config.of(tomllib.loads(quiet)).log.level == LOG_LEVEL, "the example names the level"
-    return quiet
 
 
 def check(genesis: Genesis) -> None:

@@ -126,11 +126,7 @@ def init(
     network = NetworkKey(random_bytes(SEED_BYTES))
     founder = Founder(authority, account, validator.public_key, network.public_key)
     genesis = genesis_of(founder)
-    write_whole(home.config, Config.example().encode(), mode=PUBLIC_MODE)
-    write_whole(home.genesis, genesis.to_json().encode(), mode=PUBLIC_MODE)
-    validator.save(home)
-    network.save(home)
-    make_signer(home, genesis.chain_id, validator.seed)
+    write_home(home, Config(), genesis, validator, network)
     form = {
         "home": str(home.folder),
         "chain": chain,
@@ -143,6 +139,17 @@ def init(
     start = "gtx run" if common.home is None else f"gtx run --home {common.home}"
     lines = [*facts(list(form.items())), "", f"start it with: {start}"]
     answer(form, as_json=common.json, lines=lines)
+
+
+def write_home(
+    home: Home, config: Config, genesis: Genesis, validator: ValidatorKey, network: NetworkKey
+) -> None:
+    """Write what a validator needs: settings, genesis, its keys, and the files of its signer."""
+    write_whole(home.config, config.to_toml().encode(), mode=PUBLIC_MODE)
+    write_whole(home.genesis, genesis.to_json().encode(), mode=PUBLIC_MODE)
+    validator.save(home)
+    network.save(home)
+    make_signer(home, genesis.chain_id, validator.seed)
 
 
 async def run(

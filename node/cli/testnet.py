@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,15 +12,14 @@ from nacl.utils import random as random_bytes
 from chain.bech32 import encode_address
 from chain.crypto import SEED_BYTES
 from chain.genesis import Genesis
-from client.files import write_whole
 from client.genesis_rules import UTHB_PER_THB
 from client.keystore import Keystore
 from contracts.governance.authorities import AUTHORITIES_MAX
 from contracts.governance.parameters import Timing
-from node.chain_node import make_signer, wall_clock_ms
+from node.chain_node import wall_clock_ms
 from node.cli.common import DEFAULTS, Common
 from node.cli.new_genesis import Founder, new_genesis
-from node.cli.node import FUNDS_THB, PUBLIC_MODE
+from node.cli.node import FUNDS_THB, write_home
 from node.cli.output import answer, table
 from node.cli.secrets import PassphraseFile, passphrase
 from node.config import Config, P2pConfig, RpcConfig
@@ -31,6 +31,7 @@ from node.validator_key import ValidatorKey
 RPC_PORT: Final = 26680
 P2P_PORT: Final = 26780
 LOOPBACK: Final = "127.0.0.1"
+PORT_MAX: Final = 65_535
 KEY: Final = "authority"
 
 
@@ -131,6 +132,17 @@ def _places(count: int, out: Path, hosts: list[str], ports: tuple[int, int]) -> 
         raise _usage(f"--validators {count}: it lies in 1 … {AUTHORITIES_MAX}")
     if hosts and len(hosts) != count:
         raise _usage(f"{len(hosts)} addresses for {count} validators")
+    for host in hosts:
+        try:
+            ip_address(host)
+        except ValueError as error:
+            raise _usage(f"{host!r} is no IP address") from error
+    for option, first in zip(("--rpc-port", "--p2p-port"), ports, strict=True):
+        last = first if hosts else first + count - 1
+        if first < 1:
+            raise _usage(f"{option} {first}: ports lie in 1 … {PORT_MAX}")
+        if last > PORT_MAX:
+            raise _usage(f"{option} {first}: the last of them would be {last}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Failure(
             ExitCode.CONFIG, f"{out} exists and is not empty", "choose another folder with --out"
@@ -162,20 +174,17 @@ def _genesis(chain: str, members: list[Member]) -> Genesis:
 
 
 def _write(member: Member, members: list[Member], genesis: Genesis) -> None:
-    place, home = member.place, member.place.home
+    place = member.place
     # With an address of its own a machine listens on all that it has.
-    listen = replace(place, host=place.host if place.host == LOOPBACK else "0.0.0.0")  # noqa: S104
+    everywhere = "::" if ":" in place.host else "0.0.0.0"  # noqa: S104 - the gate is behind it
+    listen = replace(place, host=LOOPBACK if place.host == LOOPBACK else everywhere)
     peers = tuple(
         f"{one.place.address}/p2p/{one.network.peer_id}" for one in members if one is not member
     )
     config = Config(
         rpc=RpcConfig(port=place.rpc_port), p2p=P2pConfig(listen=(listen.address,), peers=peers)
     )
-    write_whole(home.config, config.to_toml().encode(), mode=PUBLIC_MODE)
-    write_whole(home.genesis, genesis.to_json().encode(), mode=PUBLIC_MODE)
-    member.validator.save(home)
-    member.network.save(home)
-    make_signer(home, genesis.chain_id, member.validator.seed)
+    write_home(place.home, config, genesis, member.validator, member.network)
 
 
 def _usage(what: str) -> Failure:

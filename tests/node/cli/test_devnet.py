@@ -161,7 +161,7 @@ def test_the_command_refuses_it_too(gtx: Gtx) -> None:
     done = gtx.run("devnet", "--rpc-host", EVERYWHERE, "--rpc-port", "0")
     assert done.status == ExitCode.CONFIG
     assert "a devnet whose keys are public" in done.err
-    assert "by --rpc-host or by rpc.host in config.toml" in done.err
+    assert "by --rpc-host, or by rpc.host and p2p.listen in config.toml" in done.err
 
 
 REPLAY = """
