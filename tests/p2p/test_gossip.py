@@ -95,6 +95,23 @@ async def test_what_was_seen_is_dropped_whoever_publishes_it() -> None:
         assert not one.gossip.bad + middle.gossip.bad + last.gossip.bad
 
 
+async def test_what_is_being_judged_is_not_judged_again() -> None:
+    async with mesh(1, 2, 3) as (one, two, three):
+        gate = trio.Event()
+
+        async def wait(_: bytes) -> Verdict:
+            await gate.wait()
+            return Verdict.ACCEPT
+
+        three.judge = wait
+        one.gossip.publish(TOPIC, b"same")
+        await until(lambda: three.gossip.duplicates == {two.id: 1})
+        gate.set()
+        await until(lambda: three.came)
+        assert three.asked == 1
+        assert three.came == [(one.id, b"same")]
+
+
 async def test_who_comes_late_hears_what_is_published_then() -> None:
     async with mesh(1, 2, 3) as (one, two, three), nodes(4) as (late,):
         one.gossip.publish(TOPIC, b"early")
@@ -116,7 +133,7 @@ async def test_what_was_just_published_is_told_to_who_has_just_come() -> None:
 
 
 async def test_a_node_that_goes_and_comes_back_hears_and_is_heard() -> None:
-    async with mesh(1, 2, 3) as (one, two, _):
+    async with mesh(1, 2, 3) as (one, two, three):
         async with peer(9) as host, trio.open_nursery() as nursery:
             node = Node(host)
             await nursery.start(node.gossip.run)
@@ -124,6 +141,7 @@ async def test_a_node_that_goes_and_comes_back_hears_and_is_heard() -> None:
             await node.know(one)
             nursery.cancel_scope.cancel()
         await until(lambda: node.id not in one.gossip.mesh(TOPIC) | set(one.gossip.peers))
+        await until(lambda: one.gossip._table.peer_topics[TOPIC] == {two.id, three.id})  # noqa: SLF001
         one.gossip.publish(TOPIC, b"while away")
         async with peer(9) as host, trio.open_nursery() as nursery:
             node = Node(host)

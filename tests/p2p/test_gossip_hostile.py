@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 from libp2p.abc import INetStream
+from libp2p.network.stream.exceptions import StreamError
 from libp2p.pubsub.pb.rpc_pb2 import (
     RPC,
     ControlGraft,
@@ -195,7 +196,7 @@ async def test_what_is_not_signed_by_somebody_admitted_is_nobodys_fault() -> Non
 
 
 async def test_a_flood_makes_no_tasks_and_waits_its_turn() -> None:
-    async with attacked() as (victim, other, villain, stream):
+    async with attacked() as (victim, other, _, stream):
 
         async def slow(data: bytes) -> Verdict:
             await trio.sleep(0.02 if data.startswith(b"flood") else 0)
@@ -214,10 +215,18 @@ async def test_a_flood_makes_no_tasks_and_waits_its_turn() -> None:
         assert trio.lowlevel.current_statistics().tasks_living <= tasks
         assert victim.asked - asked < 300
         assert other.came == []
-        # A second stream beside the first does not double its share: it takes its place.
-        again = await villain.stream(victim)
-        await again.write(frame_of(RPC(publish=flood[-100:])))
-        await until(lambda: len(victim.gossip._reading) == 2)  # noqa: SLF001 - one each
+
+
+async def test_a_second_stream_of_a_peer_takes_the_place_of_the_first() -> None:
+    async with attacked() as (victim, _, villain, first):
+        await first.write(frame_of(RPC(publish=[signed(VILLAIN, b"on the first")])))
+        await until(lambda: victim.came)
+        second = await villain.stream(victim)
+        await second.write(frame_of(hello(TOPIC)))
+        with trio.fail_after(15), pytest.raises((EOFError, StreamError)):
+            await first.read(1)
+        await second.write(frame_of(RPC(publish=[signed(VILLAIN, b"on the second")])))
+        await until(lambda: victim.data == [b"on the first", b"on the second"])
 
 
 async def test_a_rejected_message_is_judged_once() -> None:
