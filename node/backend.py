@@ -34,6 +34,40 @@ class Submission:
     error: Exception | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PeerState:
+    """Another node as this one knows it; `height` is a hint, from what it said last."""
+
+    peer_id: str
+    is_up: bool
+    height: int
+    rtt_ms: int | None
+    dials: int
+    failures: int
+    stale: int
+    lies: int
+    last_failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundState:
+    """Where consensus stands on the height under way.
+
+    `votes` has (validator, has prevoted, has precommitted) in this round, as far as it is known
+    here. Without `is_due` nobody is waited for: no block is due yet.
+    """
+
+    height: int
+    round: int
+    step: str
+    proposer: bytes
+    quorum: int
+    is_due: bool
+    has_proposal: bool
+    may_sign: bool
+    votes: tuple[tuple[bytes, bool, bool], ...]
+
+
 class BlockArchive(Protocol):
     """Committed blocks, readable from any thread."""
 
@@ -80,6 +114,12 @@ class Backend(Protocol):
 
         What the state tells, failed work before all, is not repeated here.
         """
+
+    def peers(self) -> list[PeerState]:
+        """Return the nodes that this one wants to be connected to; from the loop."""
+
+    def round_state(self) -> RoundState:
+        """Return where consensus stands; from the loop."""
 
     def blocks(self) -> AsyncIterator[StoredBlock]:
         """Yield each block as it is committed, from now on; a slow reader is cut off."""

@@ -32,7 +32,7 @@ from chain.validators import Validator
 from contracts.kernel import Value
 from node.api import ApiLimits, make_app, serve
 from node.api.reading import contracts_over
-from node.backend import Submission
+from node.backend import PeerState, RoundState, Submission
 from node.chain_node import ChainNode, open_node, wall_clock_ms
 from node.config import Config, RpcConfig
 from node.explained import failures_explained
@@ -40,6 +40,7 @@ from node.failure import ExitCode, Failure
 from node.home import Home
 from node.loading import load_genesis
 from node.network_key import NetworkKey
+from node.round_state import round_state_of
 from node.validator_key import ValidatorKey
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class NodeBackend:
         """Answer from the parts of this node; what it takes in is told on the network."""
         self._net = net
         self._engine = node.engine
+        self._machine = node.machine
         self._intake = node.intake
         self._chain = chain
         self.archive = node.engine.archive
@@ -125,6 +127,14 @@ class NodeBackend:
     def health(self) -> dict[str, Value]:
         """Return what an operator looks at first."""
         return {"chain": self._chain, **self._engine.health()}
+
+    def peers(self) -> list[PeerState]:
+        """Return the nodes that this one wants to be connected to; from the loop."""
+        return [] if self._net is None else self._net.peers()
+
+    def round_state(self) -> RoundState:
+        """Return where consensus stands; from the loop."""
+        return round_state_of(self._machine)
 
     async def blocks(self) -> AsyncIterator[StoredBlock]:
         """Yield each block as it is committed, from now on; a slow reader is cut off."""

@@ -53,7 +53,7 @@ class Link:
     dials: int = 0
     failures: int = 0
     stale: int = 0
-    rtt_ms: float | None = None
+    rtt_ms: int | None = None
     last_failure: str = ""
 
 
@@ -179,7 +179,7 @@ class Links:
         try:
             with trio.fail_after(self._timing.ping_timeout_s):
                 stream = await self._host.new_stream(link.peer, [PING])
-                link.rtt_ms = float(await perform_ping_roundtrip(stream))
+                link.rtt_ms = await perform_ping_roundtrip(stream)
                 await stream.close()
         except Exception as error:  # noqa: BLE001 - the library raises many kinds; all mean the same
             link.last_failure = f"ping: {type(error).__name__} {error}"

@@ -74,9 +74,9 @@ class Authorities(Contract, name="authorities", number=0x40, lane=Lane.GOVERNANC
         """Return (account, consensus key) of the set, ascending by account."""
         return [(account, one.consensus_key) for account, one in self._all()]
 
-    def network_keys(self) -> list[bytes]:
-        """Return the keys of the authorities' nodes, in the order of `validators`."""
-        return [one.network_key for _, one in self._all()]
+    def by_network_key(self) -> list[tuple[bytes, str]]:
+        """Return the key of each authority's node with the authority's name."""
+        return [(one.network_key, one.name) for _, one in self._all()]
 
     @query
     def authority(self, account: Address) -> Authority | None:

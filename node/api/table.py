@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeGuard, TypeVar
 
-from node.api.methods import chain, contracts, events, node, state, transactions
+from node.api.methods import chain, contracts, events, network, node, state, transactions
 from node.api.types import Answer, Params
 
 _PARAMETERS_WITHOUT_SESSION: Final = 2
@@ -83,6 +83,8 @@ METHODS: Final = MappingProxyType(
             events.events_query,
             events.events_subscribe,
             events.events_unsubscribe,
+            network.net_peers,
+            network.consensus_state,
             node.node_health,
             node.rpc_discover,
         )

@@ -37,6 +37,8 @@ COMMANDS: Final = (
     ("tx status", "node.cli.chain:status"),
     ("block", "node.cli.chain:block"),
     ("account", "node.cli.chain:account"),
+    ("peers", "node.cli.network:peers"),
+    ("consensus", "node.cli.network:consensus"),
     ("keys new", "node.cli.keys:new"),
     ("keys list", "node.cli.keys:list_"),
     ("keys show", "node.cli.keys:show"),

@@ -49,8 +49,8 @@ class Directory:
         with self._published() as published:
             if published.tip.block_id != self._block_id:
                 self._block_id = published.tip.block_id
-                keys = contracts_over(published).authorities.network_keys()
-                self._seated = tuple(peer_id_of(key) for key in keys)
+                seated = contracts_over(published).authorities.by_network_key()
+                self._seated = tuple(peer_id_of(key) for key, _ in seated)
         return self._seated
 
 

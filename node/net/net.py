@@ -21,6 +21,7 @@ from multiaddr import Multiaddr
 from chain.consensus.effects import Message
 from chain.consensus.machine import Machine
 from chain.crypto import public_key_of
+from node.backend import PeerState
 from node.engine import Engine
 from node.intake import Intake
 from node.net.directory import Addresses, Directory
@@ -108,6 +109,10 @@ class Net:
                 pause_s = RESTART_MIN_S
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, RESTART_MAX_S)
+
+    def peers(self) -> list[PeerState]:
+        """Return whom the session wants to be connected to; nobody while there is none."""
+        return [] if self.session is None else self.session.peers()
 
     def _new_session(self) -> Session:
         engine, machine, relay = self._engine, self._machine, self._relay

@@ -14,6 +14,7 @@ from multiaddr import Multiaddr
 from chain.block import Block
 from chain.consensus.inputs import Input
 from chain.consensus.machine import Machine
+from node.backend import PeerState
 from node.engine import Engine
 from node.net.blocks import Blocks
 from node.net.directory import Directory
@@ -51,7 +52,7 @@ class Session:
         self._relay = relay
         greeting = greeting_of(engine.chain_id)
         self.host, self.gate = make_host(key_pair_of(identity_seed), directory.admits)
-        requests = Requests(self.host, greeting)
+        self._requests = requests = Requests(self.host, greeting)
         self.line = Line(self.host, greeting, self._give, self._stands_at, clock_ms)
         self.blocks = Blocks(requests, self._connected, self._block_of, self._give)
         self.sync = Sync(engine, History(requests, engine.archive), self._connected)
@@ -72,6 +73,21 @@ class Session:
             await nursery.start(self.gossip.run)
             nursery.start_soon(self._relay.run, self.gossip.publish)
             task_status.started(addresses)
+
+    def peers(self) -> list[PeerState]:
+        """Return the wanted peers, as they are known here."""
+        return [
+            PeerState(
+                link.peer.to_base58(), link.is_up, self.sync.height_of(link.peer), link.rtt_ms,
+                link.dials, link.failures, link.stale, self._lies_of(link.peer), link.last_failure,
+            )
+            for link in self.links.links.values()
+        ]  # fmt: skip
+
+    def _lies_of(self, peer: ID) -> int:
+        """Return how often a peer did what no honest one does."""
+        counted = (self.line.channel.bad, self.blocks.lies, self.sync.lies, self.gossip.bad)
+        return sum(one[peer] for one in (*counted, self._requests.refused))
 
     def _connected(self) -> Sequence[ID]:
         return self.line.channel.peers

@@ -81,6 +81,10 @@ class Sync:
         """Take note that a peer is gone."""
         self._heights.pop(peer, None)
 
+    def height_of(self, peer: ID) -> int:
+        """Return the height that a peer says it has, 0 if it said nothing."""
+        return self._heights.get(peer, 0)
+
     @property
     def target(self) -> int:
         """Return the highest height that a connected peer says it has."""

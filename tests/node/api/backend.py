@@ -15,7 +15,7 @@ from chain.store import MemoryState, StoredBlock
 from chain.transaction import decode_transaction, prepare
 from chain.verdicts import Verdicts
 from contracts.kernel import Value
-from node.backend import Published, Submission
+from node.backend import PeerState, Published, RoundState, Submission
 from node.publish import CachedReader, Publisher, TipAccounts
 from tests.support.chain import ChainNode
 
@@ -40,6 +40,8 @@ class ChainBackend:
         self._channels: dict[int, trio.MemorySendChannel[StoredBlock]] = {}
         self.submissions: list[int] = []
         self.tip_age_ms = 0
+        self.others: list[PeerState] = []
+        self.under_way: RoundState | None = None
         self.gate: trio.Event | None = None
         self._submitted = trio.Event()
 
@@ -70,6 +72,24 @@ class ChainBackend:
             "tip_time_ms": tip.header.time_ms,
             "tip_age_ms": self.tip_age_ms,
         }
+
+    def peers(self) -> list[PeerState]:
+        return self.others
+
+    def round_state(self) -> RoundState:
+        tip = self.chain.ledger.tip
+        members, height = tip.next_validators, tip.height + 1
+        return self.under_way or RoundState(
+            height=height,
+            round=0,
+            step="propose",
+            proposer=members.proposer(height, 0).address,
+            quorum=members.quorum,
+            is_due=False,
+            has_proposal=False,
+            may_sign=True,
+            votes=tuple((one.address, False, False) for one in members.members),
+        )
 
     async def blocks(self) -> AsyncIterator[StoredBlock]:
         send, receive = trio.open_memory_channel[StoredBlock](SUBSCRIBER_BLOCKS_MAX)

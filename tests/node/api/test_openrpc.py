@@ -9,6 +9,7 @@ from node.api.openrpc import openrpc_document
 from node.api.reference import reference
 from node.api.service import Service
 from node.api.table import METHODS, Where, method_of
+from node.backend import PeerState
 from tests.node.api.schemas import faults
 from tests.node.api.serving import Served, serving
 from tests.support.people import account_of
@@ -58,6 +59,7 @@ async def examples(served: Served) -> dict[str, dict[str, Any]]:
     chain = served.backend.chain
     first = chain.transfer("alice", 0)
     await served.call("tx_submit", transaction=first.signed.raw.hex())
+    served.backend.others.append(PeerState("12D3KooW", False, 0, None, 3, 3, 0, 0, "refused"))
     served.backend.commit()
     served.backend.commit()
     second = chain.transfer("alice", 1).signed.raw.hex()
@@ -81,6 +83,8 @@ async def examples(served: Served) -> dict[str, dict[str, Any]]:
         "events_query": {"owner": account_of("alice").hex()},
         "events_subscribe": {"contract": "credit", "cursor": "0.0.0"},
         "events_unsubscribe": {"subscription": 1},
+        "net_peers": {},
+        "consensus_state": {},
         "node_health": {},
         "rpc_discover": {},
     }

@@ -138,6 +138,15 @@ def test_a_killed_validator_is_missed_by_nobody_and_comes_back(
     killed.pay(accounts[3], home)
     until(lambda: len({one.height for one in validators}) == 1)
     assert same_chain(validators) >= stood_at
+    for one in validators:
+        known = one.ask("net_peers")["peers"]
+        assert [(peer["is_up"], peer["lies"]) for peer in known] == [(True, 0)] * (SIZE - 1)
+        assert len({peer["name"] for peer in known}) == SIZE - 1
+        assert one.ask("consensus_state")["quorum"] == 3
+    shown = first.gtx.start("consensus", "--rpc-url", first.form["rpc"]).out
+    assert "waits for" in shown
+    shown = first.gtx.start("peers", "--rpc-url", first.form["rpc"]).out
+    assert shown.count(" up ") == SIZE - 1
     paid = {one.ask("account_get", address=accounts[0])["nonce"] for one in validators}
     assert paid == {2 * SIZE}
     for one in validators:
