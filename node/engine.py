@@ -13,7 +13,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, TypeVarTuple
 
 import structlog
@@ -48,20 +48,15 @@ from chain.consensus.inputs import (
     Validated,
 )
 from chain.consensus.timing import due_at_ms
-from chain.execution.executor import UNLIMITED
 from chain.ledger import Candidate, Ledger
 from chain.mempool import Mempool, accounts_in
 from chain.refusals import BrokenCall
 from chain.store import Decided, StoredBlock
 from chain.validity import transactions_bytes_max
-from chain.votes import Certificate
-from contracts.kernel import Host, Value
-from contracts.kernel.clock import ClockMode
-from contracts.kernel.meter import Meter, WeightTable
-from contracts.kernel.schedule import ClockKind
-from contracts.kernel.state import State
-from contracts.registry import Registry
+from chain.votes import Certificate, InvalidTallyError
+from contracts.kernel import Value
 from node.backend import BlockArchive, Published
+from node.due import next_due
 from node.findings import diverged, report
 from node.leveldb import LevelStore
 from node.outbox import Outbox
@@ -72,7 +67,8 @@ if TYPE_CHECKING:
     # libp2p brings trio-typing, whose stubs take the place of trio's own types.
     from trio_typing import TaskStatus
 
-INPUTS_MAX: Final = 4_096
+# Few: whoever waits to bring one takes turns, so that a peer that floods holds up itself alone.
+INPUTS_MAX: Final = 64
 SUBSCRIBER_BLOCKS_MAX: Final = 256
 MS_PER_S: Final = 1_000
 
@@ -104,6 +100,16 @@ class Parts:
     account: bytes
 
 
+@dataclass(slots=True)
+class _Adoption:
+    """A block that others have decided, on its way to the task that owns the chain."""
+
+    decided: Decided
+    done: trio.Event = field(default_factory=trio.Event)
+    is_adopted: bool = False
+    error: Exception | None = None
+
+
 class Engine:
     """One node's chain at work; also what the API reads from."""
 
@@ -118,10 +124,8 @@ class Engine:
         self._outbox = parts.outbox
         self._clock_ms = parts.clock_ms
         self._account = parts.account
-        self._send, self._receive = trio.open_memory_channel[Input](INPUTS_MAX)
+        self._send, self._receive = trio.open_memory_channel[Input | _Adoption](INPUTS_MAX)
         self._execution = trio.CapacityLimiter(1)
-        # Machine and ledger go from one input to the next, whoever brings it.
-        self._turn = trio.Lock()
         self._wake = trio.Event()
         self._jitter = random.Random()  # noqa: S311 - spreads retries, protects nothing
         self._subscribers: dict[int, trio.MemorySendChannel[StoredBlock]] = {}
@@ -151,7 +155,9 @@ class Engine:
             await self._feed(Start(self._context()))
             task_status.started()
             async for input_ in self._receive:
-                async with self._turn:
+                if isinstance(input_, _Adoption):
+                    await self._adopt(input_)
+                else:
                     await self._feed(input_)
 
     @property
@@ -168,20 +174,15 @@ class Engine:
         """Commit a block that others have decided; says whether it was the next.
 
         Raises `InvalidTallyError` or `InvalidBlockError` where certificate and block do not belong
-        together, and then nothing has changed. Raises `DivergedError` where they do, and this
-        node's execution refuses the block.
+        together, and then nothing has changed. Where they do, and this node's execution refuses the
+        block, `run` ends with `DivergedError`.
         """
-        async with self._turn:
-            tip, block, certificate = self._ledger.tip, decided.block, decided.certificate
-            if block.height != tip.height + 1:
-                return False
-            await self._in_execution_thread(self._ledger.check_decided, block, certificate)
-            try:
-                await self._in_execution_thread(self._ledger.validate, block)
-            except InvalidBlockError as error:
-                raise diverged(certificate, str(error)) from error
-            await self._feed(await self._commit(Commit(block, certificate)))
-            return True
+        adoption = _Adoption(decided)
+        await self._send.send(adoption)
+        await adoption.done.wait()
+        if adoption.error is not None:
+            raise adoption.error
+        return adoption.is_adopted
 
     async def give(self, input_: Input) -> None:
         """Hand the machine an input from the network."""
@@ -215,6 +216,23 @@ class Engine:
         finally:
             self._subscribers.pop(number, None)
             receive.close()
+
+    async def _adopt(self, adoption: "_Adoption") -> None:
+        """Commit a decided block, or say why its sender is wrong; all else ends the node."""
+        block, certificate = adoption.decided.block, adoption.decided.certificate
+        try:
+            if block.height == self._ledger.tip.height + 1:
+                await self._in_execution_thread(self._ledger.check_decided, block, certificate)
+                adoption.is_adopted = True
+        except (InvalidTallyError, InvalidBlockError) as error:
+            adoption.error = error
+        if adoption.is_adopted:
+            try:
+                await self._in_execution_thread(self._ledger.validate, block)
+            except InvalidBlockError as error:
+                raise diverged(certificate, str(error)) from error
+            await self._feed(await self._commit(Commit(block, certificate)))
+        adoption.done.set()
 
     async def _feed(self, first: Input) -> None:
         """Feed an input and everything that comes back from its effects."""
@@ -345,18 +363,7 @@ class Engine:
 
     def _read_schedule(self) -> None:
         """Find out when due work calls for a block, from the published state."""
-        state = self._publisher.newest.state
-        registry = Registry(Host(State(state, Meter(WeightTable(), UNLIMITED))))
-        header_due = registry.schedule.next_due(ClockKind.HEADER)
-        market_due = registry.schedule.next_due(ClockKind.MARKET)
-        self._unit_is_due = False
-        candidates = [] if header_due is None else [header_due]
-        if market_due is not None:
-            if registry.clock.market_mode() is ClockMode.HEADER:
-                candidates.append(market_due * MS_PER_S)
-            else:
-                self._unit_is_due = market_due <= registry.clock.driven_time_s()
-        self._next_due_ms = min(candidates, default=None)
+        self._next_due_ms, self._unit_is_due = next_due(self._publisher.newest.state)
 
     def _tell_subscribers(self, candidate: Candidate, certificate: Certificate) -> None:
         if not self._subscribers:

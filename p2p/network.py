@@ -1,10 +1,12 @@
 """The library's swarm with its ends tied up.
 
-Three things are mended by overriding what the library calls, each with a test that shows the fault
+Four things are mended by overriding what the library calls, each with a test that shows the fault
 without it:
 
 - a task and a place among the inbound connections stay taken for as long as the host runs, for
   every connection that ever came in; here they are given back when the connection is closed;
+- a handshake with somebody who says nothing never ends, and one that is given up leaves its socket
+  open; here it has a time and is closed;
 - a handler that raises takes the whole host down; here it loses its stream;
 - the swarm dials known peers by itself to keep fifty connections; here the supervisor alone dials.
 """
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import trio
-from libp2p.abc import INetStream
+from libp2p.abc import INetStream, IRawConnection
 from libp2p.crypto.keys import KeyPair
 from libp2p.custom_types import StreamHandlerFn, TProtocol
 from libp2p.host.basic_host import BasicHost
@@ -70,6 +72,24 @@ class Network(Swarm):
             return
         assert isinstance(muxed, Yamux), "no other muxer is offered"
         await muxed.event_closed.wait()
+
+    async def upgrade_outbound_raw_conn(
+        self,
+        raw_conn: IRawConnection,
+        peer_id: ID,
+        pre_scope: Any = None,  # noqa: ANN401 - the library's, of a resource manager that is off
+    ) -> SwarmConn:
+        """Shake hands within `HANDSHAKE_TIMEOUT_S`; a connection that does not get there is closed.
+
+        Raises `SwarmException` or `trio.TooSlowError`.
+        """
+        try:
+            with trio.fail_after(HANDSHAKE_TIMEOUT_S):
+                return await super().upgrade_outbound_raw_conn(raw_conn, peer_id, pre_scope)
+        except BaseException:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+                await raw_conn.close()
+            raise
 
 
 class Host(BasicHost):

@@ -1,5 +1,8 @@
 """Hosts: who gets in, what a failing handler takes with it, and what is left of a connection."""
 
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 import trio
 from libp2p.abc import INetStream
@@ -8,14 +11,17 @@ from libp2p.host.ping import ID as PING
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.exceptions import StreamReset
 from libp2p.peer.id import ID
+from multiaddr import Multiaddr
 from trio.testing import wait_all_tasks_blocked
 
 from contracts.kernel import Value
+from p2p import network
 from p2p.errors import ListenError
 from p2p.frames import encode_frame, read_frame
 from p2p.identity import key_pair_of
 from p2p.network import make_host, running
 from tests.p2p.hosts import Peer, id_of, peer, peers, seed
+from tests.p2p.test_links import until
 
 IDENTIFY = TProtocol("/ipfs/id/1.0.0")
 PUSH = TProtocol("/ipfs/id/push/1.0.0")
@@ -149,3 +155,33 @@ async def test_an_address_that_is_taken_is_an_error() -> None:
 def test_a_peer_is_known_by_its_key() -> None:
     assert id_of(1) == ID.from_pubkey(key_pair_of(seed(1)).public_key)
     assert id_of(1) != id_of(2)
+
+
+async def say_nothing(_: trio.SocketStream) -> None:
+    await trio.sleep_forever()
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("given_up_after_s", [0.2, None])
+async def test_a_handshake_that_is_not_answered_ends_and_leaves_nothing_open(
+    given_up_after_s: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "HANDSHAKE_TIMEOUT_S", 0.5)
+    async with peer(1) as one, trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, say_nothing, [listener])
+        address = Multiaddr(f"/ip4/127.0.0.1/tcp/{listener.socket.getsockname()[1]}")
+        before = open_files()
+        for _ in range(3):
+            with (
+                trio.move_on_after(given_up_after_s or 60) as scope,
+                suppress(trio.TooSlowError, SwarmException),
+            ):
+                await one.host.get_network().dial_addr(address, id_of(2))
+            assert scope.cancelled_caught == (given_up_after_s is not None)
+        # The other side's ends are still there, one for each.
+        await until(lambda: open_files() == before + 3)
+        nursery.cancel_scope.cancel()
