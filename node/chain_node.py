@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from chain.consensus.guard import MustNotSign
+from chain.consensus.guard import MustNotSign, Restored
 from chain.consensus.machine import Machine
-from chain.crypto import public_key_of
 from chain.genesis import Genesis
 from chain.ledger import Ledger
 from chain.mempool import Mempool, MempoolLimits
 from chain.validators import Validator
-from node.engine import Engine, Parts
+from node.engine import Engine, Parts, Seat
 from node.home import Home
 from node.intake import Intake
 from node.leveldb import LevelStore
@@ -29,10 +28,13 @@ from node.recovery import recover_chain
 from node.shared_verdicts import SharedVerdicts
 from node.signer import Signer
 from node.signer_reset import refuse_other_genesis, signer_state
+from node.validator_key import ValidatorKey
 from node.workers import SignatureWorkers
 
 NONCE_BYTES: Final = 32
 NS_PER_MS: Final = 1_000_000
+# What a node without a key has said so far.
+NOTHING_SAID: Final = Restored((), None, 0)
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,15 @@ def wall_clock_ms() -> int:
 def open_node(
     home: Home,
     genesis: Genesis,
+    key: ValidatorKey | None,
     *,
-    account: bytes,
-    consensus_seed: bytes,
     workers: int,
     limits: MempoolLimits | None = None,
     outbox: Outbox | None = None,
 ) -> Iterator[ChainNode]:
-    """Open a validator's chain and give its parts; closes everything in reverse order.
+    """Open a node's chain and give its parts; closes everything in reverse order.
+
+    With `key` it is a validator, without it follows the chain.
 
     Raises `HomeError`, `OtherGenesisError`, `StorageError`, `ForeignChainError`,
     `CorruptStateError` or `SignerError`.
@@ -70,8 +73,9 @@ def open_node(
     verdicts = SharedVerdicts()
     with ExitStack() as opened:
         opened.enter_context(home.locked())
-        paths = home.signer_paths(genesis.chain_id, consensus_seed)
-        refuse_other_genesis(paths, genesis.chain_id, public_key_of(consensus_seed))
+        if key is not None:
+            paths = home.signer_paths(genesis.chain_id, key.seed)
+            refuse_other_genesis(paths, genesis.chain_id, key.public_key)
         store = LevelStore(home.database)
         opened.callback(store.close)
         store.check_blocks()
@@ -79,39 +83,49 @@ def open_node(
             ledger = Ledger.create(genesis, store, verdicts)
         else:
             ledger = Ledger.reopen(genesis, store, verdicts)
-        signer = Signer(consensus_seed, genesis.chain_id, paths)
-        opened.callback(signer.close)
-        me = Validator(account, signer.public_key)
-        highest = 0
-        if isinstance(signer.recovered, MustNotSign):
-            highest = signer_state(paths, genesis.chain_id, signer.public_key).highest
-        recover_chain(ledger, me, signer.recovered, highest)
+        me: Validator | None = None
+        seat: Seat | None = None
+        recovered: Restored | MustNotSign = NOTHING_SAID
+        if key is not None:
+            me, seat = _take_seat(home, key, ledger)
+            opened.callback(seat.signer.close)
+            recovered = seat.signer.recovered
         pool = opened.enter_context(SignatureWorkers(workers))
         reader = CachedReader(store.snapshot())
         mempool = Mempool(
             TipAccounts(reader), ledger.tip.parameters, ledger.tip.height, verdicts, limits
         )
-        machine = Machine(
-            genesis.chain_id,
-            me,
-            signer.recovered,
-            secrets.token_bytes(NONCE_BYTES),
-        )
+        machine = Machine(genesis.chain_id, me, recovered, secrets.token_bytes(NONCE_BYTES))
         engine = Engine(
             Parts(
                 machine=machine,
                 ledger=ledger,
                 store=store,
-                signer=signer,
+                seat=seat,
                 mempool=mempool,
                 accounts=reader,
                 outbox=outbox or Alone(),
                 clock_ms=wall_clock_ms,
-                account=account,
             )
         )
         intake = Intake(genesis.chain_id, mempool, pool, verdicts, engine.wake)
         yield ChainNode(engine, intake, ledger, machine, genesis.chain_id)
+
+
+def _take_seat(home: Home, key: ValidatorKey, ledger: Ledger) -> tuple[Validator, Seat]:
+    """Open a validator's signer and bring the database up to its log."""
+    chain_id = ledger.tip.header.chain_id
+    paths = home.signer_paths(chain_id, key.seed)
+    signer = Signer(key.seed, chain_id, paths)
+    try:
+        me, highest = Validator(key.account, signer.public_key), 0
+        if isinstance(signer.recovered, MustNotSign):
+            highest = signer_state(paths, chain_id, signer.public_key).highest
+        recover_chain(ledger, me, signer.recovered, highest)
+    except BaseException:
+        signer.close()
+        raise
+    return me, Seat(key.account, signer)
 
 
 def make_signer(home: Home, chain_id: bytes, consensus_seed: bytes) -> None:

@@ -70,7 +70,12 @@ class P2pConfig:
     ] = ()
     peers: Annotated[
         Words,
-        Setting('nodes to talk to, as "/ip4/10.0.0.2/tcp/26780/p2p/12D3KooW…"', 0, 64),
+        Setting(
+            'nodes to talk to, as "/ip4/10.0.0.2/tcp/26780/p2p/12D3KooW…"; one that only dials as '
+            '"/p2p/12D3KooW…"',
+            0,
+            64,
+        ),
     ] = ()
 
 

@@ -62,6 +62,7 @@ from node.leveldb import LevelStore
 from node.outbox import Outbox
 from node.publish import CachedReader, Publisher, TipAccounts
 from node.signer import Signer
+from node.subscribers import Subscribers
 
 if TYPE_CHECKING:
     # libp2p brings trio-typing, whose stubs take the place of trio's own types.
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
 
 # Few: whoever waits to bring one takes turns, so that a peer that floods holds up itself alone.
 INPUTS_MAX: Final = 64
-SUBSCRIBER_BLOCKS_MAX: Final = 256
 MS_PER_S: Final = 1_000
 
 log = structlog.get_logger(__name__)
@@ -85,19 +85,29 @@ class ConsensusMachine(Protocol):
         """Take one input at a local time; return what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """For which authority a validator speaks, and what signs for it."""
+
+    account: bytes
+    signer: Signer
+
+
 @dataclass(frozen=True)
 class Parts:
-    """What an engine is made of; `accounts` is the reader behind the mempool's view."""
+    """What an engine is made of; `accounts` is the reader behind the mempool's view.
+
+    A node without a seat follows the chain and says nothing in consensus.
+    """
 
     machine: ConsensusMachine
     ledger: Ledger
     store: LevelStore
-    signer: Signer
+    seat: Seat | None
     mempool: Mempool
     accounts: CachedReader
     outbox: Outbox
     clock_ms: Callable[[], int]
-    account: bytes
 
 
 @dataclass(slots=True)
@@ -118,18 +128,16 @@ class Engine:
         self._machine = parts.machine
         self._ledger = parts.ledger
         self._store = parts.store
-        self._signer = parts.signer
+        self._seat = parts.seat
         self.mempool = parts.mempool
         self._accounts = parts.accounts
         self._outbox = parts.outbox
         self._clock_ms = parts.clock_ms
-        self._account = parts.account
         self._send, self._receive = trio.open_memory_channel[Input | _Adoption](INPUTS_MAX)
         self._execution = trio.CapacityLimiter(1)
         self._wake = trio.Event()
         self._jitter = random.Random()  # noqa: S311 - spreads retries, protects nothing
-        self._subscribers: dict[int, trio.MemorySendChannel[StoredBlock]] = {}
-        self._subscriptions = 0
+        self._subscribers = Subscribers()
         self._nursery: trio.Nursery | None = None
         self._publisher = Publisher(
             Published(parts.ledger.tip, parts.store.snapshot(), parts.ledger.trie)
@@ -197,6 +205,7 @@ class Engine:
         """Return what an operator looks at first."""
         tip = self._publisher.newest.tip
         return {
+            "role": "full" if self._seat is None else "validator",
             "height": tip.height,
             "tip_time_ms": tip.header.time_ms,
             "tip_age_ms": max(0, self._clock_ms() - tip.header.time_ms),
@@ -204,18 +213,9 @@ class Engine:
             "subscribers": len(self._subscribers),
         }
 
-    async def blocks(self) -> AsyncIterator[StoredBlock]:
+    def blocks(self) -> AsyncIterator[StoredBlock]:
         """Yield each block as it is committed, from now on; for a slow reader it ends early."""
-        send, receive = trio.open_memory_channel[StoredBlock](SUBSCRIBER_BLOCKS_MAX)
-        self._subscriptions += 1
-        number = self._subscriptions
-        self._subscribers[number] = send
-        try:
-            async for block in receive:
-                yield block
-        finally:
-            self._subscribers.pop(number, None)
-            receive.close()
+        return self._subscribers.blocks()
 
     async def _adopt(self, adoption: "_Adoption") -> None:
         """Commit a decided block, or say why its sender is wrong; all else ends the node."""
@@ -313,7 +313,8 @@ class Engine:
         )
         self._publisher.publish(published)
         self._read_schedule()
-        self._tell_subscribers(candidate, effect.certificate)
+        if len(self._subscribers):
+            self._subscribers.tell(candidate.stored(effect.certificate))
         log.info(
             "block_committed",
             height=tip.height,
@@ -330,9 +331,20 @@ class Engine:
         self, block_id: bytes, certificate: Certificate
     ) -> tuple[Candidate, Published]:
         candidate = self._ledger.commit(block_id, certificate)
-        self._signer.compact(candidate.block.height)
+        if self._seat is not None:
+            self._seat.signer.compact(candidate.block.height)
         snapshot = self._store.snapshot()
         return candidate, Published(self._ledger.tip, snapshot, self._ledger.trie)
+
+    @property
+    def _signer(self) -> Signer:
+        assert self._seat is not None, "the machine of a node without a seat signs nothing"
+        return self._seat.signer
+
+    @property
+    def _account(self) -> bytes:
+        assert self._seat is not None, "the machine of a node without a seat proposes nothing"
+        return self._seat.account
 
     async def _in_execution_thread(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
         return await trio.to_thread.run_sync(function, *arguments, limiter=self._execution)
@@ -364,18 +376,6 @@ class Engine:
     def _read_schedule(self) -> None:
         """Find out when due work calls for a block, from the published state."""
         self._next_due_ms, self._unit_is_due = next_due(self._publisher.newest.state)
-
-    def _tell_subscribers(self, candidate: Candidate, certificate: Certificate) -> None:
-        if not self._subscribers:
-            return
-        stored = candidate.stored(certificate)
-        for number, channel in tuple(self._subscribers.items()):
-            try:
-                channel.send_nowait(stored)
-            except trio.WouldBlock:
-                log.warning("subscriber_too_slow", number=number)
-                del self._subscribers[number]
-                channel.close()
 
     def _context(self) -> HeightContext:
         tip = self._ledger.tip

@@ -63,7 +63,8 @@ class Running:
     chain: str
     chain_id: bytes
     height: int
-    account: bytes
+    account: bytes | None
+    """The authority for which the node speaks; none if it only follows."""
     urls: tuple[str, ...]
     peer_id: str | None = None
     p2p: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ class Running:
             "chain": self.chain,
             "chain_id": self.chain_id.hex(),
             "height": self.height,
-            "account": encode_address(self.account),
+            "account": None if self.account is None else encode_address(self.account),
             "urls": list(self.urls),
             "peer_id": self.peer_id,
             "p2p": list(self.p2p),
@@ -84,11 +85,12 @@ class Running:
     @classmethod
     def of_json(cls, form: Mapping[str, Any]) -> "Running":
         """Read what a node of ours printed."""
+        account = form["account"]
         return cls(
             form["chain"],
             bytes.fromhex(form["chain_id"]),
             form["height"],
-            decode_address(form["account"]),
+            None if account is None else decode_address(account),
             tuple(form["urls"]),
             form["peer_id"],
             tuple(form["p2p"]),
@@ -166,7 +168,7 @@ async def _run(
     until_stdin_closes: bool,
 ) -> None:
     genesis = load_genesis(home)
-    key = ValidatorKey.load(home)
+    key = ValidatorKey.load(home) if config.node.role == "validator" else None
     # An address is /ip4/HOST/tcp/PORT; what has no host is refused later by its own name.
     hosts = ["".join(one.split("/")[2:3]) for one in config.p2p.listen]
     for host in (config.rpc.host, *hosts):
@@ -175,14 +177,14 @@ async def _run(
     with open_node(
         home,
         genesis,
-        account=key.account,
-        consensus_seed=key.seed,
+        key,
         workers=config.node.workers,
         limits=_mempool_limits(config),
         outbox=net,
     ) as node:
-        _check_that_it_is_a_validator(node, key)
-        _check_its_place(node, key, net)
+        if key is not None:
+            _check_that_it_is_a_validator(node, key)
+            _check_its_place(node, key, net)
         if net is not None:
             net.attach(node.engine, node.machine, node.intake)
         # What lives now lives as long as the process; the collector need not look at it again.
@@ -204,7 +206,8 @@ async def _run(
                 log.info("node_started", chain=genesis.name, height=tip.height, urls=urls)
                 announce(
                     Running(
-                        genesis.name, genesis.chain_id, tip.height, key.account, tuple(urls),
+                        genesis.name, genesis.chain_id, tip.height,
+                        None if key is None else key.account, tuple(urls),
                         None if net is None else net.peer_id.to_base58(),
                         tuple(str(one) for one in listening),
                     )
@@ -287,7 +290,9 @@ def _check_that_it_is_a_validator(node: ChainNode, key: ValidatorKey) -> None:
 
 def _net_of(home: Home, config: Config) -> "Net | None":
     """Return the network that the settings ask for, if any; raises `ConfigError` or `Failure`."""
-    if not config.p2p.listen:
+    if config.node.role == "full":
+        _check_that_it_can_follow(config)
+    elif not config.p2p.listen:
         return None
     # Takes a second and 60 MB, which a chain of one validator has no use for.
     from node.net.directory import address_of, listed_peers  # noqa: PLC0415 - see above
@@ -296,6 +301,23 @@ def _net_of(home: Home, config: Config) -> "Net | None":
     listen = [address_of(one) for one in config.p2p.listen]
     peers = listed_peers(config.p2p.peers)
     return Net(NetConfig(NetworkKey.load(home).seed, listen, peers), wall_clock_ms)
+
+
+def _check_that_it_can_follow(config: Config) -> None:
+    """Refuse a full node that has no way to others."""
+    what = "a full node follows others, and "
+    if not config.p2p.peers:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"{what}this one knows none",
+            "list some by p2p.peers in config.toml, each as /ip4/10.0.0.2/tcp/26780/p2p/12D3KooW…",
+        )
+    if not config.p2p.listen:
+        raise Failure(
+            ExitCode.CONFIG,
+            f"{what}this one is on no network",
+            'say where it listens, as in p2p.listen = ["/ip4/127.0.0.1/tcp/0"] in config.toml',
+        )
 
 
 def _check_its_place(node: ChainNode, key: ValidatorKey, net: "Net | None") -> None:

@@ -89,8 +89,8 @@ class Machine:
 
     @property
     def may_sign(self) -> bool:
-        """Say whether this validator knows what it may sign."""
-        return self._above is not None
+        """Say whether this is a validator that knows what it may sign."""
+        return self._me is not None and self._above is not None
 
     def block(self, block_id: bytes) -> Block | None:
         """Return a block of the height under way, for a peer that asks."""

@@ -60,7 +60,7 @@ async def consensus(*, common: Common = DEFAULTS) -> None:
             ("proposer", f"{found['proposer_name']} ({found['proposer']})"),
             ("proposal", "here" if found["has_proposal"] else "not here"),
             ("quorum", f"{found['quorum']} of {len(found['validators'])}"),
-            ("may sign", "yes" if found["may_sign"] else "no: it lost its log"),
+            ("may sign", "yes" if found["may_sign"] else "no: it follows only, or lost its log"),
             ("waits for", found["waits_for"]),
         ]
     )

@@ -1,5 +1,6 @@
 """`gtx init` and `gtx run`: a home folder, and the node in it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,11 +18,12 @@ from contracts.governance.parameters import Timing
 from contracts.kernel.crypto import address_of
 from node.chain_node import make_signer, wall_clock_ms
 from node.cli.common import DEFAULTS, Common
+from node.cli.following import Following, make_full_node
 from node.cli.new_genesis import Founder, new_genesis
 from node.cli.output import answer, facts
 from node.cli.secrets import PassphraseFile, passphrase
 from node.cli.sections import Sections
-from node.config import Config, LogFormat, LogLevel
+from node.config import Config, LogFormat, LogLevel, Role
 from node.explained import failures_explained
 from node.failure import ExitCode, Failure
 from node.home import Home
@@ -67,10 +69,14 @@ class Overrides:
 
 
 OVERRIDES: Final = Overrides()
+FOLLOWING: Final = Following()
 
 
 def init(
     *,
+    role: Annotated[
+        Role, Parameter(help="validator: begins a new chain; full: follows one that there is.")
+    ] = "validator",
     chain: Annotated[str, Parameter(help="The new chain's name, for people.")] = "gridtokenx",
     authority: Annotated[str, Parameter(help="The authority's name, for people.")] = "authority 1",
     key: Annotated[str, Parameter(help="Name of the authority's account key.")] = "authority",
@@ -80,10 +86,11 @@ def init(
             help="A JSON file with sections of the genesis that take the place of the usual ones."
         ),
     ] = None,
+    following: Following = FOLLOWING,
     passphrase_file: PassphraseFile = None,
     common: Common = DEFAULTS,
 ) -> None:
-    """Make the home of a validator that begins a new chain.
+    """Make the home of a validator that begins a new chain, or of a node that follows one.
 
     Writes settings, a genesis with this one validator, its consensus key with the files that keep
     it from signing twice, and the key of the authority's account, which has all credit and NRG.
@@ -93,29 +100,67 @@ def init(
     address; docs/how-to/run-a-validator.md has an example. What is written cannot be changed
     afterwards: the chain's id is made of it, and the signer's files are of that chain alone.
 
+    With --role full it has the genesis of a chain that there is and a key for the network, no
+    other. Such a node checks and keeps every block, passes transactions on and answers as any node
+    does; it proposes nothing and has no vote.
+
     For example:
 
     ```
     gtx init
     gtx init --home north --chain "north island" --authority "North Utility"
     gtx init --home north --sections market.json
+    gtx init --role full --home watcher --genesis genesis.json --peer /ip4/…/p2p/12D3KooW…
     ```
     """
     home = common.place()
     _refuse_used(home)
-    given = None if sections is None else Sections.read(sections)
+    start = "gtx run" if common.home is None else f"gtx run --home {common.home}"
+    if role == "full":
+        if sections is not None:
+            what = "--sections are for a new chain, and a full node follows one that there is"
+            raise Failure(ExitCode.USAGE, what, "see gtx init --help", name="Usage")
+        make_full_node(home, following, start=start, as_json=common.json)
+        return
+    if following.is_given:
+        what = "--genesis, --peer and --p2p-listen are for a full node"
+        raise Failure(ExitCode.USAGE, what, "give --role full as well", name="Usage")
+    founded = Founding(chain, authority, key, sections)
+    _make_validator(home, founded, passphrase_file, start=start, as_json=common.json)
 
-    def genesis_of(founder: Founder) -> Genesis:
-        usual = new_genesis(
-            chain,
-            founder,
-            time_ms=wall_clock_ms(),
-            funded=[(founder.account, FUNDS_THB * UTHB_PER_THB)],
-            devnet=False,
-            timing=Timing(),
-        )
-        return usual if given is None else given.into(usual, founder.account)
 
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """What a new chain of one validator begins with."""
+
+    chain: str
+    authority: str
+    key: str
+    sections: Path | None
+
+    def genesis_by(self) -> Callable[[Founder], Genesis]:
+        """Return what makes the genesis; raises `Failure` for sections that cannot be read."""
+        given = None if self.sections is None else Sections.read(self.sections)
+
+        def genesis_of(founder: Founder) -> Genesis:
+            usual = new_genesis(
+                self.chain,
+                founder,
+                time_ms=wall_clock_ms(),
+                funded=[(founder.account, FUNDS_THB * UTHB_PER_THB)],
+                devnet=False,
+                timing=Timing(),
+            )
+            return usual if given is None else given.into(usual, founder.account)
+
+        return genesis_of
+
+
+def _make_validator(
+    home: Home, founding: Founding, passphrase_file: Path | None, *, start: str, as_json: bool
+) -> None:
+    genesis_of = founding.genesis_by()
+    authority, key = founding.authority, founding.key
     # Tried with a key of nobody: whatever is wrong is told before a key is made.
     nobody, nowhere = (public_key_of(random_bytes(SEED_BYTES)) for _ in range(2))
     genesis_of(Founder(authority, address_of(nobody), nobody, nowhere))
@@ -129,16 +174,15 @@ def init(
     write_home(home, Config(), genesis, validator, network)
     form = {
         "home": str(home.folder),
-        "chain": chain,
+        "chain": founding.chain,
         "chain_id": genesis.chain_id.hex(),
         "key": key,
         "account": encode_address(account),
         "consensus_key": public_key_of(validator.seed).hex(),
         "network_key": network.public_key.hex(),
     }
-    start = "gtx run" if common.home is None else f"gtx run --home {common.home}"
     lines = [*facts(list(form.items())), "", f"start it with: {start}"]
-    answer(form, as_json=common.json, lines=lines)
+    answer(form, as_json=as_json, lines=lines)
 
 
 def write_home(

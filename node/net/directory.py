@@ -55,15 +55,20 @@ class Directory:
 
 
 def listed_peers(texts: Iterable[str]) -> dict[ID, list[Multiaddr]]:
-    """Read addresses that end with a peer id; raises `ConfigError`."""
+    """Read addresses that end with a peer id; raises `ConfigError`.
+
+    One without an address, `/p2p/12D3KooW…`, is let in and not dialled.
+    """
     found: dict[ID, list[Multiaddr]] = {}
     for text in texts:
-        address, _, peer = text[:ADDRESS_CHARACTERS_MAX].rpartition("/p2p/")
-        if not address:
+        address, separator, peer = text[:ADDRESS_CHARACTERS_MAX].rpartition("/p2p/")
+        if not separator:
             msg = f"p2p.peers: {text!r} does not end with /p2p/ and a peer id"
             raise ConfigError(msg)
         try:
-            found.setdefault(parse_peer_id(peer), []).append(address_of(address))
+            addresses = found.setdefault(parse_peer_id(peer), [])
+            if address:
+                addresses.append(address_of(address))
         except BadPeerIdError as error:
             msg = f"p2p.peers: {error}"
             raise ConfigError(msg) from error

@@ -22,6 +22,7 @@ from contracts.kernel.schedule import Work
 from node.chain_node import ChainNode, make_signer, open_node
 from node.engine import Engine
 from node.home import Home, HomeError
+from node.validator_key import ValidatorKey
 from tests.support.genesis import make_genesis, validator_names
 from tests.support.people import account_of, seed_of
 
@@ -44,7 +45,7 @@ def home(tmp_path: Path, genesis: Genesis) -> Home:
 @asynccontextmanager
 async def running(home: Home, genesis: Genesis) -> AsyncIterator[ChainNode]:
     with open_node(
-        home, genesis, account=account_of(VALIDATOR), consensus_seed=seed_of(VALIDATOR), workers=1
+        home, genesis, ValidatorKey(account_of(VALIDATOR), seed_of(VALIDATOR)), workers=1
     ) as node:
         async with trio.open_nursery() as nursery:
             await nursery.start(node.engine.run)
@@ -131,7 +132,7 @@ async def test_what_happens_while_a_block_is_announced_is_looked_at_after_it(
     home: Home, genesis: Genesis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_node(
-        home, genesis, account=account_of(VALIDATOR), consensus_seed=seed_of(VALIDATOR), workers=1
+        home, genesis, ValidatorKey(account_of(VALIDATOR), seed_of(VALIDATOR)), workers=1
     ) as node:
         busy, looks = Busy(node.engine), 0
 

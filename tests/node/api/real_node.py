@@ -21,6 +21,7 @@ from node.api import ApiLimits, make_app
 from node.chain_node import make_signer, open_node
 from node.home import Home
 from node.process import NodeBackend
+from node.validator_key import ValidatorKey
 from tests.node.api.serving import Client, serving_app
 from tests.node.api.test_chain_methods import certificate_of, header_of
 from tests.node.api.test_state import range_of
@@ -141,7 +142,7 @@ async def real_node(
     home = Home(folder)
     make_signer(home, genesis.chain_id, seed_of(VALIDATOR))
     with open_node(
-        home, genesis, account=account_of(VALIDATOR), consensus_seed=seed_of(VALIDATOR), workers=1
+        home, genesis, ValidatorKey(account_of(VALIDATOR), seed_of(VALIDATOR)), workers=1
     ) as node:
         shutdown = trio.Event()
         async with trio.open_nursery() as nursery:

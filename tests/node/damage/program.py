@@ -34,6 +34,7 @@ from node.explained import failures_explained
 from node.failure import Failure
 from node.home import Home
 from node.outbox import Alone
+from node.validator_key import ValidatorKey
 from tests.node.damage.faults import Fault, WritePoints
 from tests.support.genesis import validator_names
 from tests.support.people import account_of, seed_of
@@ -121,7 +122,7 @@ async def run(home: Home, plan: Plan) -> None:
         node.signer.COMPACT_BYTES = plan.compact_bytes  # type: ignore[misc]  # a smaller log
     genesis = genesis_of(home.genesis)
     with open_node(
-        home, genesis, account=account_of(VALIDATOR), consensus_seed=seed_of(VALIDATOR),
+        home, genesis, ValidatorKey(account_of(VALIDATOR), seed_of(VALIDATOR)),
         workers=1, outbox=Telling(),
     ) as chain:  # fmt: skip
         tell("opened", height=chain.ledger.tip.height)

@@ -16,6 +16,7 @@ from node.chain_node import ChainNode, make_signer, open_node, wall_clock_ms
 from node.home import Home
 from node.net.net import Net, NetConfig
 from node.process import NodeBackend
+from node.validator_key import ValidatorKey
 from p2p.identity import peer_id_of
 from p2p.links import LinkTiming
 from tests.p2p.hosts import LOOPBACK
@@ -85,8 +86,7 @@ class Cluster:
                 open_node(
                     home,
                     self.genesis,
-                    account=account_of(name),
-                    consensus_seed=seed_of(name),
+                    ValidatorKey(account_of(name), seed_of(name)),
                     workers=1,
                     outbox=net,
                 )
