@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from chain.consensus.guard import MustNotSign, Restored
+from chain.consensus.journal import Opening, RecordedMachine
 from chain.consensus.machine import Machine
 from chain.genesis import Genesis
 from chain.ledger import Ledger
@@ -21,6 +22,7 @@ from chain.validators import Validator
 from node.engine import Engine, Parts, Seat
 from node.home import Home
 from node.intake import Intake
+from node.journal import JournalFile
 from node.leveldb import LevelStore
 from node.outbox import Alone, Outbox
 from node.publish import CachedReader, TipAccounts
@@ -62,10 +64,12 @@ def open_node(
     workers: int,
     limits: MempoolLimits | None = None,
     outbox: Outbox | None = None,
+    journal: bool = False,
 ) -> Iterator[ChainNode]:
     """Open a node's chain and give its parts; closes everything in reverse order.
 
-    With `key` it is a validator, without it follows the chain.
+    With `key` it is a validator, without it follows the chain. With `journal` it keeps what its
+    consensus is told.
 
     Raises `HomeError`, `OtherGenesisError`, `StorageError`, `ForeignChainError`,
     `CorruptStateError` or `SignerError`.
@@ -95,7 +99,12 @@ def open_node(
         mempool = Mempool(
             TipAccounts(reader), ledger.tip.parameters, ledger.tip.height, verdicts, limits
         )
-        machine = Machine(genesis.chain_id, me, recovered, secrets.token_bytes(NONCE_BYTES))
+        opening = Opening(genesis.chain_id, me, recovered, secrets.token_bytes(NONCE_BYTES))
+        machine = opening.machine()
+        if journal:
+            file = JournalFile(home)
+            opened.callback(file.close)
+            machine = RecordedMachine(opening, file.write)
         engine = Engine(
             Parts(
                 machine=machine,

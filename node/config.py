@@ -41,6 +41,9 @@ class NodeConfig:
         "validator"
     )
     workers: Annotated[int, Setting("processes that decode and verify transactions", 1, 64)] = 1
+    journal: Annotated[
+        bool, Setting("keep what consensus is told since the start, for gtx replay-wal", 0, 1)
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ def toml(value: str | int | Words) -> str:
     """Return a setting's value as TOML writes it."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(toml, value))}]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _section(cls: type[Any], content: object, source: str, section: str) -> Any:  # noqa: ANN401

@@ -6,6 +6,7 @@ HOME/genesis.json       what the chain begins with
 HOME/keys/              the keystore
 HOME/data/chain/        LevelDB
 HOME/data/consensus.log what this validator has signed
+HOME/data/consensus.journal  what its consensus was told, if the settings ask for it
 HOME/signer/            last-signed files, outside the data folder on purpose
 HOME/node.lock          held while a node runs
 ```
@@ -60,6 +61,11 @@ class Home:
     def database(self) -> Path:
         """Return the database's folder."""
         return self.data / "chain"
+
+    @property
+    def journal(self) -> Path:
+        """Return the path of the journal of consensus."""
+        return self.data / "consensus.journal"
 
     def signer_paths(self, chain_id: bytes, consensus_seed: bytes) -> SignerPaths:
         """Return where the signer's log and last-signed file lie."""

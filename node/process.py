@@ -181,6 +181,7 @@ async def _run(
         workers=config.node.workers,
         limits=_mempool_limits(config),
         outbox=net,
+        journal=config.node.journal,
     ) as node:
         if key is not None:
             _check_that_it_is_a_validator(node, key)

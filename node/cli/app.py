@@ -46,6 +46,7 @@ COMMANDS: Final = (
     ("keys export", "node.cli.keys:export"),
     ("signer status", "node.cli.signer:status"),
     ("signer reset", "node.cli.signer:reset"),
+    ("replay-wal", "node.cli.replay_wal:replay_wal"),
     ("completion", "node.cli.completion:completion"),
     ("version", "node.cli.version:version"),
 )

@@ -2,15 +2,18 @@
 
 python -m tests.sim --seeds 10000 --start 0 --jobs 2
 python -m tests.sim --seed 1234 --trace
+python -m tests.sim --seed 1234 --journals FOLDER      for gtx replay-wal, one for each start
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.sim.invariants import Counts
 from tests.sim.sweep import APPS, Sweep, said, total
+from tests.sim.world import Journals
 
 PROGRESS_EVERY = 100
 
@@ -22,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--start", type=int, default=0, help="the first")
     parser.add_argument("--seed", type=int, help="only this one")
     parser.add_argument("--trace", action="store_true", help="print all that happens in it")
+    parser.add_argument("--journals", type=Path, help="write its nodes' journals to this folder")
     parser.add_argument("--validators", type=int, default=4)
     parser.add_argument("--heights", type=int, default=5)
     parser.add_argument("--app", choices=[name for name, _ in APPS], default="ledger")
@@ -29,13 +33,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     sweep = Sweep(asked.validators, asked.heights, asked.app)
     if asked.seed is not None:
-        return run_one(sweep, asked.seed, trace=asked.trace)
+        return run_one(sweep, asked.seed, trace=asked.trace, folder=asked.journals)
     return run_many(sweep, range(asked.start, asked.start + asked.seeds), asked.jobs)
 
 
-def run_one(sweep: Sweep, seed: int, *, trace: bool) -> int:
+def run_one(sweep: Sweep, seed: int, *, trace: bool, folder: Path | None = None) -> int:
     """Run one seed and say how it ended."""
-    outcome = sweep.run(seed, trace=trace)
+    journals: Journals | None = None if folder is None else {}
+    outcome = sweep.run(seed, trace=trace, journals=journals)
+    if folder is not None and journals is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for (index, start), journal in sorted(journals.items()):
+            (folder / f"node-{index}-start-{start}.journal").write_bytes(journal)
     for line in outcome.trace:
         say(line)
     say(f"seed {seed}: {outcome.violation or 'nothing wrong'}")

@@ -12,6 +12,7 @@ from chain.consensus import effects, inputs
 from chain.consensus.effects import Effect, Message
 from chain.consensus.guard import Guard, MustNotSign, Restored
 from chain.consensus.inputs import Input
+from chain.consensus.journal import Opening, RecordedMachine
 from chain.consensus.log import MaySignAbove
 from chain.consensus.machine import Machine
 from chain.consensus.messages import ClaimRequest, Status, StatusClaim
@@ -110,8 +111,12 @@ class Node:
 
     def make(self, recovered: Restored | MustNotSign, nonce: bytes) -> Machine:
         """Make the machine that this node runs."""
-        verifier = self.world.verifier
-        return self.world.make_machine(self.world.chain_id, self.me, recovered, nonce, verifier)
+        world = self.world
+        if world.journals is not None:
+            opening = Opening(world.chain_id, self.me, recovered, nonce)
+            journal = world.journals.setdefault((self.index, self.incarnation), bytearray())
+            return RecordedMachine(opening, journal.extend, world.verifier)
+        return world.make_machine(world.chain_id, self.me, recovered, nonce, world.verifier)
 
     def die(self, crash: Crash) -> None:
         """Lose everything but the disk."""

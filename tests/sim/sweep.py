@@ -14,7 +14,7 @@ from tests.sim.invariants import Counts
 from tests.sim.ledger_app import LedgerApp
 from tests.sim.node import MakeMachine
 from tests.sim.plan import draw
-from tests.sim.world import Outcome, simulate
+from tests.sim.world import Journals, Outcome, simulate
 
 TRACE_LINES: Final = 40
 CHUNK: Final = 20
@@ -38,10 +38,12 @@ class Sweep:
         has_newcomer = draw(Random(seed), self.validators).newcomer_at is not None
         return SmallApp if has_newcomer else dict(APPS)[self.app]
 
-    def run(self, seed: int, *, trace: bool = False) -> Outcome:
+    def run(self, seed: int, *, trace: bool = False, journals: Journals | None = None) -> Outcome:
         """Run one seed."""
-        app = self.app_of(seed)
-        return simulate(seed, self.validators, self.heights, app, self.make_machine, trace=trace)
+        return simulate(
+            seed, self.validators, self.heights, self.app_of(seed), self.make_machine,
+            trace=trace, journals=journals,
+        )  # fmt: skip
 
     def over(self, seeds: Iterable[int], jobs: int = 1) -> Iterator[Outcome]:
         """Run seeds in order, on as many processes."""

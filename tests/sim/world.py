@@ -26,6 +26,9 @@ PATIENCE_MS: Final = 120_000
 EVENTS_MAX: Final = 400_000
 RESTART: Final = "restart"
 
+# The journals of honest nodes, by the node's index and the number of its start.
+Journals = dict[tuple[int, int], bytearray]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -50,6 +53,7 @@ class World:
         make_machine: MakeMachine = Machine,
         *,
         trace: bool = False,
+        journals: Journals | None = None,
     ) -> None:
         self.rng = Random(seed)
         self.plan: Plan = draw(self.rng, validators)
@@ -57,6 +61,7 @@ class World:
         self.make_machine = make_machine
         self.now_ms = 0
         self.trace: list[str] | None = [] if trace else None
+        self.journals = journals
         self.wiped: set[int] = set()
         self._heap: list[tuple[int, int, int, int, Item | str]] = []
         self._sequence = 0
@@ -232,9 +237,10 @@ def simulate(
     make_machine: MakeMachine = Machine,
     *,
     trace: bool = False,
+    journals: Journals | None = None,
 ) -> Outcome:
-    """Run one seed to its end."""
-    world = World(seed, validators, heights, make_app, make_machine, trace=trace)
+    """Run one seed to its end; with `journals` all honest machines are real and write theirs."""
+    world = World(seed, validators, heights, make_app, make_machine, trace=trace, journals=journals)
     violation = None
     try:
         world.run()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from node.home import Home
 from tests.node.cli.program import Gtx
 from tests.node.net.processes import NodeProcess, free_ports, same_chain, until
 
@@ -24,6 +25,8 @@ def validators(tmp_path: Path) -> Iterator[list[NodeProcess]]:
     all_ = [NodeProcess(gtx, number, form) for number, form in enumerate(made["validators"])]
     try:
         for one in all_:
+            config = Home(Path(one.form["home"])).config
+            config.write_text(config.read_text().replace("journal = false", "journal = true"))
             one.start()
         yield all_
     finally:
@@ -64,3 +67,10 @@ def test_a_killed_validator_is_missed_by_nobody_and_comes_back(
     assert paid == {2 * SIZE}
     for one in validators:
         one.end(signal.SIGTERM)
+    for one in validators:
+        again = first.gtx.json("replay-wal", "--home", one.form["home"], "--last", "1")
+        assert (again["differing"], again["failure"]) == (0, None)
+        assert again["seat"] is not None
+        assert again["height"] > stood_at
+    before = Home(Path(killed.form["home"])).journal.with_name("consensus.journal.1")
+    assert first.gtx.json("replay-wal", str(before))["differing"] == 0
