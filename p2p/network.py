@@ -24,6 +24,7 @@ from libp2p.crypto.keys import KeyPair
 from libp2p.custom_types import StreamHandlerFn, TProtocol
 from libp2p.host.basic_host import BasicHost
 from libp2p.io.abc import ReadWriteCloser
+from libp2p.io.trio import TrioTCPStream
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.connection.swarm_connection import SwarmConn
@@ -56,6 +57,20 @@ log = structlog.get_logger(__name__)
 class Network(Swarm):
     """A swarm whose inbound connections end with their peer."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - the library's
+        """Take what the library's swarm takes."""
+        super().__init__(*arguments, **options)
+        self._raws: dict[IRawConnection, None] = {}
+
+    async def close_sockets(self) -> None:
+        """Close what `close` has not come to in time."""
+        with trio.CancelScope(shield=True):
+            for listener in tuple(self.listeners.values()):
+                await listener.close()
+            for raw in tuple(self._raws):
+                await raw.close()
+        self._raws.clear()
+
     async def _do_handle_inbound_connection(
         self,
         read_write_closer: ReadWriteCloser,
@@ -64,14 +79,17 @@ class Network(Swarm):
     ) -> None:
         del failure_event
         raw = RawConnection(read_write_closer, False)
+        self._raws[raw] = None
         try:
             muxed = await self.upgrade_inbound_raw_conn(raw, maddr)
+            assert isinstance(muxed, Yamux), "no other muxer is offered"
+            await muxed.event_closed.wait()
         except (SwarmException, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             log.debug("inbound_connection_refused", address=str(maddr), reason=str(error))
-            await raw.close()
-            return
-        assert isinstance(muxed, Yamux), "no other muxer is offered"
-        await muxed.event_closed.wait()
+        finally:
+            self._raws.pop(raw, None)
+            with trio.CancelScope(shield=True):
+                await raw.close()
 
     async def upgrade_outbound_raw_conn(
         self,
@@ -83,11 +101,15 @@ class Network(Swarm):
 
         Raises `SwarmException` or `trio.TooSlowError`.
         """
+        for raw in [one for one in self._raws if _is_closed(one)]:
+            del self._raws[raw]
+        self._raws[raw_conn] = None
         try:
             with trio.fail_after(HANDSHAKE_TIMEOUT_S):
                 return await super().upgrade_outbound_raw_conn(raw_conn, peer_id, pre_scope)
         except BaseException:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+            self._raws.pop(raw_conn, None)
+            with trio.CancelScope(shield=True):
                 await raw_conn.close()
             raise
 
@@ -207,6 +229,7 @@ async def _run_until(
         try:
             async with host.run(listen):
                 network = host.get_network()
+                assert isinstance(network, Network), "hosts are made by `make_host`"
                 taken = [one for each in network.listeners.values() for one in each.get_addrs()]
                 if len(taken) < len(listen):
                     wanted = ", ".join(str(one) for one in listen)
@@ -219,10 +242,17 @@ async def _run_until(
                 finally:
                     with trio.move_on_after(CLOSE_TIMEOUT_S):
                         await network.close()
+                    await network.close_sockets()
         except SwarmException as error:
             if stop.is_set():
                 raise
             task_status.started(ListenError(str(error)))
+
+
+def _is_closed(raw: IRawConnection) -> bool:
+    assert isinstance(raw, RawConnection), "TCP is the only transport"
+    assert isinstance(raw.stream, TrioTCPStream), "as above"
+    return raw.stream.stream.socket.fileno() < 0
 
 
 def _refuse_taken(address: Multiaddr) -> None:

@@ -113,6 +113,22 @@ async def test_the_librarys_own_handlers_fail_alone_too(protocol: TProtocol) -> 
         assert await asked(one, other, ECHO, "still there") == "still there"
 
 
+async def test_a_host_that_cannot_end_its_connections_in_time_leaves_no_socket_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network, "CLOSE_TIMEOUT_S", 0)
+    before = open_sockets()
+    async with peers(1, 2) as (one, other):
+        await one.dial(other)
+        assert len(open_sockets()) >= len(before) + 4
+    assert open_sockets() == before
+
+
+def open_sockets() -> list[str]:
+    links = [str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    return sorted(link for link in links if link.startswith("socket:"))
+
+
 async def test_a_connection_that_is_over_leaves_no_task_behind() -> None:
     async with peers(1, 2) as (one, other):
         await one.dial(other)

@@ -44,11 +44,16 @@ def test_listed_peers_are_read_with_all_their_addresses() -> None:
     assert found == {FRIEND: [Multiaddr("/ip4/10.0.0.9/tcp/1"), Multiaddr("/dns4/a.example/tcp/2")]}
 
 
+def test_a_peer_that_only_dials_is_listed_without_an_address() -> None:
+    assert listed_peers([f"/p2p/{FRIEND}"]) == {FRIEND: []}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("/ip4/10.0.0.9/tcp/1", "does not end with /p2p/"),
-        (f"/p2p/{FRIEND}", "does not end with /p2p/"),
+        (f"p2p/{FRIEND}", "does not end with /p2p/"),
+        ("/p2p/nobody", "p2p.peers: "),
         ("/ip4/10.0.0.9/tcp/1/p2p/nobody", "p2p.peers: "),
         (f"/ip4/10.0.0.9/udp/1/p2p/{FRIEND}", "is no address of TCP"),
         (f"here/p2p/{FRIEND}", "is no address"),
