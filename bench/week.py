@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.rate import verify_rate_per_s
+from client.replay.setup import WEEK_FOLDER, make_genesis
+from client.replay.week import load_week
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 QUARTERS: Final = 672
@@ -65,8 +67,9 @@ def _replay(folder: Path, quarters: int) -> tuple[dict[str, Any], float, int]:
         "GTX_HOME": str(folder / "home"),
         "PYTHONPATH": str(ROOT),
     }
-    genesis = str(ROOT / "genesis.json")
-    serve = [*gtx, "devnet", "--genesis", genesis, "--rpc-port", "0", "--json"]
+    genesis = folder / "genesis.json"
+    genesis.write_text(make_genesis(load_week(WEEK_FOLDER)).to_json())
+    serve = [*gtx, "devnet", "--genesis", str(genesis), "--rpc-port", "0", "--json"]
     log = folder / "node.log"
     with (
         log.open("w") as errors,

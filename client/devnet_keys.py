@@ -14,8 +14,6 @@ from client.wallet import Wallet
 from contracts.kernel import address_of, sha256
 
 PUBLIC_SEED: Final = b"gridtokenx devnet key "
-VALIDATOR: Final = "validator 0"
-NODE: Final = "node 0"
 OFFICE_NAMES: Final = (
     "driver",
     "gateway",
@@ -25,15 +23,15 @@ OFFICE_NAMES: Final = (
     "registrar",
     "retailer",
 )
-_NUMBERED: Final = re.compile(r"(account|household|meter) (0|[1-9][0-9]{0,5})")
+_NUMBERED: Final = re.compile(r"(account|household|meter|validator) (0|[1-9][0-9]{0,5})")
 
 
 def is_name(name: str) -> bool:
     """Say whether somebody of a devnet may be called so; any other text would have a key as well.
 
-    Accounts, households and meters are numbered; how many there are is up to the genesis.
+    Those of whom there are several are numbered; how many there are is up to the genesis.
     """
-    return name in (VALIDATOR, *OFFICE_NAMES) or _NUMBERED.fullmatch(name) is not None
+    return name in OFFICE_NAMES or _NUMBERED.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -60,3 +58,13 @@ class Identity:
     def wallet(self, chain_id: bytes) -> Wallet:
         """Return the account's wallet on a chain."""
         return Wallet.of(chain_id, self.seed)
+
+
+def validator(number: int) -> Identity:
+    """Return an authority of the devnet, whose key is its consensus key as well."""
+    return Identity(f"validator {number}")
+
+
+def node(number: int) -> Identity:
+    """Return whose key a validator's node has on the network."""
+    return Identity(f"node {number}")

@@ -57,6 +57,10 @@ def set_up_logs(config: LogConfig, stream: TextIO | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
+    # What it says goes around all of the above; what matters of it our own network code logs.
+    library = logging.getLogger("libp2p")
+    library.propagate = False
+    library.handlers = [logging.NullHandler()]
 
 
 def without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -1,4 +1,4 @@
-"""The driver: replays a week through a node's API, quarter by quarter.
+"""The driver: replays a week through the API of one or more nodes, quarter by quarter.
 
 A quarter t has three steps, each in a block of its own:
 
@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from chain.bech32 import encode_address
+from chain.genesis import Genesis
 from chain.transaction import Call, SignedTransaction
 from client.devnet_keys import Identity
 from client.events import FollowError, follow
 from client.groups import leaves
+from client.nodes import Nodes
 from client.replay.agents import FEED_IN_PER_WH, RETAIL_PER_WH, PlannedOrder
 from client.replay.neighbourhood import Neighbourhood
 from client.replay.resumed import end_s, refusal
@@ -38,13 +40,11 @@ from client.replay.setup import (
     ZONE,
     Member,
     clock_start_s,
-    make_genesis,
     members_of,
 )
 from client.replay.told import Told
 from client.replay.week import QUARTER_S, WH_PER_W_QUARTER, Week
-from client.rpc import NodeUnreachableError, Rpc
-from client.submit import submit
+from client.rpc import NodeUnreachableError
 from client.wallet import VALID_BLOCKS, call_of
 from contracts.trading.model import EnergySource
 
@@ -90,24 +90,26 @@ class Progress:
 
 
 class Driver:
-    """One replay on one node."""
+    """One replay, on the nodes of one chain."""
 
     def __init__(
         self,
-        rpc: Rpc,
+        nodes: Nodes,
         week: Week,
+        genesis: Genesis,
         seed: int,
         quarters: int,
         on_event: Callable[[dict[str, Any]], None],
         on_progress: Callable[[Progress], None],
     ) -> None:
-        """Replay the first `quarters` of the week that the node's chain was made for."""
-        self._rpc = rpc
+        """Replay the first `quarters` of the week that the chain of this genesis was made for."""
+        self._nodes = nodes
+        self._rpc = nodes.first
         self._week = week
         self._quarters = quarters
         self._on_event = on_event
         self._on_progress = on_progress
-        self._chain_id = make_genesis(week).chain_id
+        self._chain_id = genesis.chain_id
         self._seed = seed
         self._homes = Neighbourhood(week, seed, self._chain_id)
         participants = {
@@ -193,13 +195,14 @@ class Driver:
         for one in sent:
             if one.id.hex() in self._told.transactions:
                 continue
-            status = await self._rpc.call("tx_status", id=one.id.hex())
-            if status["status"] == "waiting":
+            status = await self._nodes.status(one.transaction.sender, one.id)
+            if status == "waiting":
                 continue
-            if status["status"] == "unknown":
+            if status == "unknown":
                 msg = f"the node lost transaction {one.id.hex()}; start the replay again"
                 raise ReplayError(msg)
-            receipt = (await self._rpc.call("tx_receipt", id=one.id.hex()))["receipt"]
+            own = self._nodes.of(one.transaction.sender)
+            receipt = (await own.call("tx_receipt", id=one.id.hex()))["receipt"]
             for result in receipt["results"]:
                 if result["refusal"] is not None:
                     raise RefusedError(result, self._told.market_time_s)
@@ -207,7 +210,7 @@ class Driver:
     async def _let_pool_empty(self) -> None:
         """Let what an earlier run left behind come into blocks, so that nonces are known."""
         deadline = trio.current_time() + EMPTY_POOL_S
-        while (await self._rpc.call("mempool_status"))["transactions"]:
+        while await self._nodes.waiting():
             if trio.current_time() > deadline:
                 msg = f"the node still has transactions waiting after {EMPTY_POOL_S:g} s"
                 raise ReplayError(msg)
@@ -248,7 +251,7 @@ class Driver:
             sent.append(await self._sign(GATEWAY, call_of("metering", "submit_readings", readings)))
         if quarter < self._quarters:
             sent += await self._orders(quarter)
-        await submit(self._rpc, *sent)
+        await self._nodes.submit(*sent)
         expected = {one.id.hex() for one in sent}
         await self._until(lambda: expected <= self._told.transactions, sent)
 
@@ -271,7 +274,7 @@ class Driver:
         """Move the market clock; due work of the present time may have to end first."""
         while self._told.market_time_s < to_s:
             signed = await self._sign(DRIVER, call_of("clock", "advance", to_s))
-            await submit(self._rpc, signed)
+            await self._nodes.submit(signed)
             try:
                 await self._until(lambda: self._told.market_time_s >= to_s, [signed])
             except RefusedError as refused:

@@ -1,12 +1,15 @@
 """A whole replay: drive the week, with the audit beside it, and make the report."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from chain.bech32 import decode_address, encode_address
+from chain.genesis import Genesis
 from client.audit import AuditReport, audit_beside
 from client.audit import Progress as AuditProgress
+from client.nodes import Agreed, Nodes
 from client.replay.driver import Driver, Progress, ReplayError
 from client.replay.report.canonical import fingerprint
 from client.replay.report.collect import Collector, forecasts_wh
@@ -19,12 +22,15 @@ from client.replay.setup import (
     OFFICE_UTHB,
     RETAILER,
     RETAILER_NUMBER,
+    VALIDATORS_MAX,
     ZONE,
     make_genesis,
     members_of,
+    seats,
 )
 from client.replay.week import QUARTERS_PER_DAY, Week
 from client.rpc import Rpc
+from contracts.kernel import Value
 
 # What collects facts needs no others; the rest is for the audit, which reads the blocks.
 _REPORTED = frozenset({"orders", "auction", "settlement"})
@@ -38,6 +44,8 @@ class Outcome:
     report: Report
     fingerprint: str
     audit: AuditReport
+    agreed: Agreed
+    """What every node says of the last block."""
     unexplained_uthb: Mapping[str, int]
     """What accounts have beyond the report's balances: movements that are not the replay's."""
 
@@ -46,6 +54,7 @@ class Outcome:
         return {
             "fingerprint": self.fingerprint,
             "audit": self.audit.to_json(),
+            "agreed": asdict(self.agreed),
             "unexplained_uthb": dict(self.unexplained_uthb),
         }
 
@@ -68,15 +77,21 @@ def run_of(week: Week, quarters: int, seed: int) -> Run:
     )
 
 
-def span_of(chain_id: str, week: Week) -> Week:
-    """Return the span of the data that a chain was made for: the week, or one of its days.
+def made_for(chain_id: str, week: Week) -> tuple[Week, Genesis]:
+    """Return the span of the data that a chain was made for, the week or a day, and its genesis.
 
     Raises `ReplayError` for any other chain.
     """
     days = range(week.quarters // QUARTERS_PER_DAY)
+    seated: list[Value] = [seat.to_wire() for seat in seats(VALIDATORS_MAX)]
     for span in (week, *(week.days(day, 1) for day in days)):
-        if make_genesis(span).chain_id.hex() == chain_id:
-            return span
+        alone = make_genesis(span)
+        for validators in range(1, VALIDATORS_MAX + 1):
+            authorities: dict[str, Value] = {"authorities": seated[:validators]}
+            sections = {**alone.sections, "authorities": authorities}
+            genesis = replace(alone, sections=sections)
+            if genesis.chain_id.hex() == chain_id:
+                return span, genesis
     msg = (
         f"the chain {chain_id[:16]}… was not made for a replay of this data; "
         "start one that is with `gtx devnet --replay`"
@@ -85,18 +100,19 @@ def span_of(chain_id: str, week: Week) -> Week:
 
 
 async def replay(
-    url: str,
+    urls: Sequence[str],
     week: Week,
+    genesis: Genesis,
     *,
     quarters: int,
     seed: int,
     on_progress: Callable[[Progress], None],
     on_audit: Callable[[AuditProgress], None],
 ) -> Outcome:
-    """Replay the first quarters of a week on the node at `url`, or go on with such a replay.
+    """Replay the first quarters of a week through these nodes, or go on with such a replay.
 
-    The node's chain must have been made for this week (`client.replay.setup`). Raises
-    `ReplayError`, `RpcError`, `NodeUnreachableError`, `FactsError` or `SourceError`.
+    Their chain must have been made for this week (`client.replay.setup`). Raises `ReplayError`,
+    `RpcError`, `NodeUnreachableError`, `FactsError`, `SourceError` or `DisagreementError`.
     """
     collector = Collector(run_of(week, quarters, seed))
 
@@ -104,19 +120,22 @@ async def replay(
         if event["contract"] in _REPORTED:
             collector.add(event)
 
-    with audit_beside(url, make_genesis(week), on_audit) as auditing:
+    with audit_beside(urls[0], genesis, on_audit) as auditing:
 
         def driven(now: Progress) -> None:
             on_progress(now)
             auditing.look()
 
-        async with Rpc(url) as rpc:
-            driver = Driver(rpc, week, seed, quarters, collect, driven)
+        async with AsyncExitStack() as stack:
+            nodes = Nodes([await stack.enter_async_context(Rpc(url)) for url in urls])
+            driver = Driver(nodes, week, genesis, seed, quarters, collect, driven)
             await driver.run()
+            agreed = await nodes.agree(driver.height)
         facts = collector.facts()
         report = report_of(facts)
         audited = await auditing.finish(driver.height)
-    return Outcome(facts, report, fingerprint(facts), audited, unexplained_uthb(facts, audited))
+    unexplained = unexplained_uthb(facts, audited)
+    return Outcome(facts, report, fingerprint(facts), audited, agreed, unexplained)
 
 
 def unexplained_uthb(facts: Facts, audited: AuditReport) -> dict[str, int]:

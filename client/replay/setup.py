@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from chain.genesis import Genesis
-from client.devnet_keys import NODE, VALIDATOR, Identity
+from client.devnet_keys import Identity, node, validator
 from client.genesis_rules import (
     METERING,
     UTHB_PER_THB,
@@ -56,6 +56,9 @@ from contracts.trading.markets import GenesisMarket
 from contracts.trading.terms import Mechanism, Terms
 
 NAME: Final = "gridtokenx-devnet"
+# Of the chain in genesis.json: one of them may fail. (PROTOCOL §5: f of 3f + 1.)
+VALIDATORS: Final = 4
+VALIDATORS_MAX: Final = 25
 WEEK_FOLDER: Final = Path(__file__).parents[2] / "data" / "simbench_rural2"
 ZONE: Final = 1
 MARKET: Final = 1
@@ -157,20 +160,17 @@ def clock_start_s(week: Week) -> int:
     return week.start_s - QUARTER_S
 
 
-def make_genesis(week: Week) -> Genesis:
+def make_genesis(week: Week, validators: int = 1) -> Genesis:
     """Return the genesis of a devnet on which this week can be replayed."""
     start_s, members = clock_start_s(week), members_of(week)
     timing = Timing(block_interval_min_ms=BLOCK_INTERVAL_MS)
     chain = chain_parameters(timing, validity_blocks_max=VALIDITY_BLOCKS_MAX)
-    validator = Identity(VALIDATOR)
-    authority = Authority(VALIDATOR, validator.public_key, Identity(NODE).public_key)
-    seat = GenesisAuthority(validator.account, authority)
     sections: dict[str, dict[str, Value]] = {
         "clock": {"mode": int(ClockMode.DRIVEN), "driver": DRIVER.account, "start_s": start_s},
         "parameters": {"chain": chain.to_wire()},
-        "authorities": {"authorities": [seat.to_wire()]},
+        "authorities": {"authorities": [seat.to_wire() for seat in seats(validators)]},
         "credit": {"allocations": [one.to_wire() for one in _credit(members)]},
-        "nrg": nrg_section(validator.account),
+        "nrg": nrg_section(validator(0).account),
         "registrars": {"registrars": [GenesisRegistrar(REGISTRAR.account, ROLES_ALL).to_wire()]},
         "registry": {
             "zones": [GenesisZone(ZONE, _zone(), RETAILER_NUMBER).to_wire()],
@@ -187,6 +187,16 @@ def make_genesis(week: Week) -> Genesis:
         "settlement": {"rules": SETTLEMENT.to_wire(), "first_quarter_s": week.start_s},
     }
     return Genesis(NAME, start_s * 1_000, devnet=True, sections=sections)
+
+
+def seats(validators: int) -> tuple[GenesisAuthority, ...]:
+    """Return the first authorities of the devnet."""
+    return tuple(_seat(validator(n), node(n)) for n in range(validators))
+
+
+def _seat(authority: Identity, network: Identity) -> GenesisAuthority:
+    keys = authority.public_key, network.public_key
+    return GenesisAuthority(authority.account, Authority(authority.name, *keys))
 
 
 def _terms() -> Terms:
@@ -261,4 +271,4 @@ def _meters(week: Week, members: tuple[Member, ...]) -> Iterator[GenesisMeter]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(make_genesis(load_week(WEEK_FOLDER)).to_json())
+    sys.stdout.write(make_genesis(load_week(WEEK_FOLDER), VALIDATORS).to_json())

@@ -1,47 +1,39 @@
-"""`gtx devnet`: one validator with public keys, for trying things out on this machine.
+"""`gtx devnet`: validators with public keys, for trying things out on this machine.
 
-Its home is made fresh each time, unless it is kept. With `--replay` the node runs in a process of
-its own, so that the replay beside it does not slow it down.
+Their homes are made fresh each time, unless they are kept. One validator by itself runs in this
+process; several, or one with a replay beside it, run in processes of their own.
 """
 
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
 from chain.bech32 import encode_address
-from chain.genesis import Genesis, run_genesis
-from chain.store import MemoryState
-from chain.validators import Validator
-from client.devnet_keys import NODE, VALIDATOR, Identity
+from chain.genesis import Genesis
+from client.devnet_keys import Identity, node, validator
 from client.genesis_rules import UTHB_PER_THB
-from client.replay.setup import WEEK_FOLDER
+from client.replay.setup import VALIDATORS_MAX, WEEK_FOLDER, make_genesis
+from client.replay.week import WeekDataError, load_week
 from contracts.governance.parameters import Timing
 from node.chain_node import wall_clock_ms
 from node.cli.common import DEFAULTS, Common
+from node.cli.devnet_homes import homes_of, make_fresh, rpc_port_of, validators_of
 from node.cli.new_genesis import Founder, new_genesis
-from node.cli.node import (
-    OVERRIDES,
-    Overrides,
-    running_lines,
-    write_home,
-)
+from node.cli.node import OVERRIDES, Overrides, running_lines
 from node.cli.output import answer, table
 from node.cli.replay import span_to_replay
-from node.cli.replaying import GTX, Replaying, run_with_replay
 from node.cli.secrets import DEVNET_PREFIX
-from node.config import Config, LogConfig, LogLevel
+from node.cli.team import GTX, Member, Replaying, run_team
+from node.config import RpcConfig
 from node.explained import failures_explained
 from node.failure import ExitCode, Failure
 from node.home import Home
 from node.loading import load_config, read_genesis
 from node.logs import set_up_logs
-from node.network_key import NetworkKey
 from node.process import Running, run_node
-from node.validator_key import ValidatorKey
 
 FOLDER: Final = "devnet-data"
 REPORT: Final = "replay-report"
@@ -50,7 +42,6 @@ ACCOUNTS: Final = 10
 ACCOUNTS_MAX: Final = 1_000
 FUNDS_THB: Final = 10_000
 BLOCK_TIME_MS: Final = 50
-LOG_LEVEL: Final[LogLevel] = "warning"
 OFFICES: Final = ("driver", "registrar", "metering operator", "market operator")
 
 
@@ -117,6 +108,13 @@ REPLAY_OPTIONS: Final = ReplayOptions()
 class Beginning:
     """What a fresh devnet begins with."""
 
+    validators: Annotated[
+        int | None,
+        Parameter(
+            name=["--validators", "-n"],
+            help="How many validators; 1 if left out, or as many as genesis.json has.",
+        ),
+    ] = None
     accounts: Annotated[
         int | None, Parameter(help=f"How many funded accounts; {ACCOUNTS} if left out.")
     ] = None
@@ -124,20 +122,47 @@ class Beginning:
         int | None,
         Parameter(help=f"Milliseconds between blocks at least; {BLOCK_TIME_MS} if left out."),
     ] = None
-    genesis: Annotated[
-        Path | None, Parameter(help="Begin from this genesis of a devnet instead.")
+    given: Annotated[
+        Path | None,
+        Parameter(name="--genesis", help="Begin from this genesis of a devnet instead."),
     ] = None
 
-    def genesis_of(self, usual: Path | None) -> Genesis:
+    def genesis(self, *, replays: bool) -> Genesis:
         """Return the genesis that was asked for, or the usual one; raises `Failure`."""
-        path = self.genesis or usual
-        if path is None:
-            accounts = ACCOUNTS if self.accounts is None else self.accounts
-            return _small(accounts, BLOCK_TIME_MS if self.block_time is None else self.block_time)
+        if self.validators is not None and not 1 <= self.validators <= VALIDATORS_MAX:
+            raise _usage(f"-n {self.validators}: it lies in 1 … {VALIDATORS_MAX}", None)
+        if self.given is None and not replays:
+            return self._small()
         if self.accounts is not None or self.block_time is not None:
             what = "--accounts and --block-time cannot change a genesis that is given"
             raise _usage(what, "leave them out")
-        return read_genesis(path)
+        if self.given is None and self.validators is not None:
+            return _week(self.validators)
+        genesis = read_genesis(self.given or GENESIS)
+        if self.validators not in (None, validators_of(genesis)):
+            what = f"-n {self.validators}: {self.given} has {validators_of(genesis)} validators"
+            raise _usage(what, "leave -n out")
+        return genesis
+
+    def _small(self) -> Genesis:
+        accounts = ACCOUNTS if self.accounts is None else self.accounts
+        if not 1 <= accounts <= ACCOUNTS_MAX:
+            raise _usage(f"--accounts {accounts}: it lies in 1 … {ACCOUNTS_MAX}", None)
+        people = [Identity(f"account {number}") for number in range(accounts)]
+        first, *others = [_founder(number) for number in range(self.validators or 1)]
+        block_time_ms = BLOCK_TIME_MS if self.block_time is None else self.block_time
+        try:
+            return new_genesis(
+                "devnet",
+                first,
+                time_ms=wall_clock_ms(),
+                funded=[(one.account, FUNDS_THB * UTHB_PER_THB) for one in people],
+                devnet=True,
+                timing=Timing(block_interval_min_ms=block_time_ms),
+                others=others,
+            )
+        except ValueError as error:
+            raise _usage(f"--block-time {block_time_ms}: {error}", None) from error
 
 
 BEGINNING: Final = Beginning()
@@ -153,15 +178,17 @@ async def devnet(
     overrides: Overrides = OVERRIDES,
     common: Common = DEFAULTS,
 ) -> int:
-    """Run a chain of one validator whose keys everybody knows, until Ctrl-C.
+    """Run a chain of validators whose keys everybody knows, until Ctrl-C.
 
     Everything in its folder, ./devnet-data or that of --home, is made anew each time unless
-    --keep is given. It listens on this machine only.
+    --keep is given. It listens on this machine only. The folder is the home of validator 0; with
+    several, the others' homes are validator-1, … within it, and their ports follow each other.
 
     For example:
 
     ```
     gtx devnet
+    gtx devnet -n 4
     gtx devnet --accounts 3 --block-time 1000 --rpc-port 0 --json
     gtx devnet --keep --home my-devnet
     gtx devnet --replay --exit-after-replay
@@ -170,50 +197,41 @@ async def devnet(
     """
     replays = replaying.wanted()
     home = common.place(FOLDER)
+    port = RpcConfig().port if overrides.rpc_port is None else overrides.rpc_port
     with failures_explained():
         kept = keep and home.genesis.exists()
-        usual = GENESIS if replays else None
-        begun = read_genesis(home.genesis) if kept else beginning.genesis_of(usual)
-        check(begun)
+        begun = read_genesis(home.genesis) if kept else beginning.genesis(replays=replays)
+        homes = homes_of(home, validators_of(begun))
         if replays:
             replaying.check(begun)
         if not kept:
-            make_fresh(home, begun)
-    config = overrides.of(load_config(home))
-    set_up_logs(config.log)
+            make_fresh(home, begun, port)
+    members = [_member(one, number, overrides) for number, one in enumerate(homes)]
+    set_up_logs(members[0].config.log)
     funded = list(funded_accounts(begun))
 
-    def announce(running: Running) -> None:
-        form = running.to_json() | {"accounts": [one.form() for one in funded]}
-        answer(form, as_json=common.json, lines=_lines(running, funded))
+    def announce(runnings: Sequence[Running]) -> None:
+        first, *others = runnings
+        form = first.to_json() | {
+            "accounts": [one.form() for one in funded],
+            "others": [one.to_json() for one in others],
+        }
+        answer(form, as_json=common.json, lines=_lines(runnings, funded))
 
-    if replays:
-        plan = Replaying(home, config, replaying.exit_after_replay, replaying.command(home))
-        return await run_with_replay(plan, announce)
-    await run_node(home, config, announce)
+    if replays or len(members) > 1:
+        command = Replaying(replaying.command(home), replaying.exit_after_replay)
+        return await run_team(members, announce, command if replays else None)
+    (alone,) = members
+    await run_node(alone.home, alone.config, lambda running: announce([running]))
     return ExitCode.OK
 
 
-def make_fresh(home: Home, genesis: Genesis) -> None:
-    """Make a devnet's home anew, with the files of its signer; raises `Failure` for any other.
-
-    Only here may a signer's files be removed: nothing rests on the signatures of public keys.
-    (PROTOCOL §5.)
-    """
-    _refuse_what_is_no_devnet(home)
-    home.folder.mkdir(parents=True, exist_ok=True)
-    with home.locked():
-        for folder in (home.data, home.folder / "signer"):
-            if folder.exists():
-                shutil.rmtree(folder)
-        NetworkKey.path(home).unlink(missing_ok=True)
-    home.data.mkdir(parents=True, exist_ok=True)
-    home.keep_out_of_git()
-    validator = Identity(VALIDATOR)
-    # The terminal belongs to the accounts and addresses: only warnings are logged.
-    config = Config(log=LogConfig(level=LOG_LEVEL))
-    key = ValidatorKey(validator.account, validator.seed)
-    write_home(home, config, genesis, key, NetworkKey(Identity(NODE).seed))
+def _member(home: Home, number: int, overrides: Overrides) -> Member:
+    """Return a node of the team: ports that are given follow each other from the first on."""
+    own = overrides
+    if overrides.rpc_port is not None:
+        own = replace(overrides, rpc_port=rpc_port_of(overrides.rpc_port, number))
+    return Member(home, own.of(load_config(home)))
 
 
 def funded_accounts(genesis: Genesis) -> Iterator[Funded]:
@@ -232,58 +250,32 @@ def funded_accounts(genesis: Genesis) -> Iterator[Funded]:
             names.clear()
 
 
-def _small(accounts: int, block_time_ms: int) -> Genesis:
-    if not 1 <= accounts <= ACCOUNTS_MAX:
-        raise _usage(f"--accounts {accounts}: it lies in 1 … {ACCOUNTS_MAX}", None)
-    people = [Identity(f"account {number}") for number in range(accounts)]
-    validator = Identity(VALIDATOR)
+def _founder(number: int) -> Founder:
+    one = validator(number)
+    return Founder(one.name, one.account, one.public_key, node(number).public_key)
+
+
+def _week(validators: int) -> Genesis:
     try:
-        timing = Timing(block_interval_min_ms=block_time_ms)
-        return new_genesis(
-            "devnet",
-            Founder(VALIDATOR, validator.account, validator.public_key, Identity(NODE).public_key),
-            time_ms=wall_clock_ms(),
-            funded=[(one.account, FUNDS_THB * UTHB_PER_THB) for one in people],
-            devnet=True,
-            timing=timing,
-        )
-    except ValueError as error:
-        raise _usage(f"--block-time {block_time_ms}: {error}", None) from error
+        return make_genesis(load_week(WEEK_FOLDER), validators)
+    except WeekDataError as error:
+        raise Failure(ExitCode.CONFIG, str(error), None) from error
 
 
-def check(genesis: Genesis) -> None:
-    """Refuse a genesis that the public validator key does not begin alone."""
-    validator = Identity(VALIDATOR)
-    members = run_genesis(genesis, MemoryState()).validators.members
-    if not genesis.devnet or members != (Validator(validator.account, validator.public_key),):
-        raise Failure(
-            ExitCode.CONFIG,
-            f"{genesis.name!r} is no devnet of the one validator whose key is public",
-            "run it with gtx run in the home that it was made with",
-        )
-
-
-def _refuse_what_is_no_devnet(home: Home) -> None:
-    if not home.folder.exists() or not any(home.folder.iterdir()):
-        return
-    help_ = "choose another folder with --home; only a devnet's own is made anew"
-    if not home.genesis.exists():
-        raise Failure(ExitCode.CONFIG, f"{home.folder} holds something that is no devnet", help_)
-    if not read_genesis(home.genesis).devnet:
-        raise Failure(ExitCode.CONFIG, f"{home.folder} is the home of a chain, no devnet", help_)
-
-
-def _lines(running: Running, funded: list[Funded]) -> list[str]:
+def _lines(runnings: Sequence[Running], funded: list[Funded]) -> list[str]:
     rows = [
         (form["key"], form["address"], f"{one.uthb // UTHB_PER_THB:,} THB", form["seed"])
         for one, form in ((one, one.form()) for one in funded)
     ]
+    first, *others = runnings
+    also = [f"validator {number}  {one.urls[0]}" for number, one in enumerate(others, start=1)]
     return [
         *table(("--key", "address", "credit", "seed (public)"), rows),
         "",
-        *running_lines(running),
+        *running_lines(first),
+        *also,
         "",
-        "Everybody knows these keys. Ctrl-C stops the node.",
+        f"Everybody knows these keys. Ctrl-C stops {'all nodes' if others else 'the node'}.",
     ]
 
 

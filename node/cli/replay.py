@@ -16,9 +16,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from chain.genesis import Genesis
 from client.audit import Progress as AuditProgress
 from client.audit import SourceError, render
 from client.files import write_whole
+from client.nodes import NODES_MAX, DisagreementError
 from client.replay.driver import Progress as ReplayProgress
 from client.replay.driver import ReplayError
 from client.replay.report.facts import FactsError
@@ -26,7 +28,7 @@ from client.replay.report.files import files_of
 from client.replay.report.shown import kwh, moment
 from client.replay.report.terminal import print_report
 from client.replay.resumed import ANEW
-from client.replay.run import Outcome, span_of
+from client.replay.run import Outcome, made_for
 from client.replay.run import replay as run_replay
 from client.replay.setup import WEEK_FOLDER
 from client.replay.week import Week, WeekDataError, load_week
@@ -37,7 +39,7 @@ from node.failure import ExitCode, Failure
 
 OUT_DEFAULT: Final = Path("replay-report")
 PUBLIC_MODE: Final = 0o644
-_EXPECTED: Final = (WeekDataError, ReplayError, FactsError, SourceError)
+_EXPECTED: Final = (WeekDataError, ReplayError, FactsError, SourceError, DisagreementError)
 
 
 async def replay(
@@ -48,6 +50,10 @@ async def replay(
     ] = None,
     out: Annotated[Path, Parameter(help="The folder for report and pictures.")] = OUT_DEFAULT,
     data: Annotated[Path, Parameter(help="The folder of the grid and its week.")] = WEEK_FOLDER,
+    also: Annotated[
+        list[str] | None,
+        Parameter(help="A further node of the chain; participants are shared among all."),
+    ] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Trade a week of 93 households and 11 generators through a node, then report and audit.
@@ -68,8 +74,13 @@ async def replay(
     gtx replay --quarters 96 --json
     ```
     """
+    if also is not None and len(also) >= NODES_MAX:
+        what = f"{len(also)} further nodes: at most {NODES_MAX - 1} can be used"
+        raise Failure(ExitCode.USAGE, what, None, name="Usage")
     started_s = time.monotonic()
-    outcome, driven_s = await _run(common.url(), data, seed, quarters, quiet=common.json)
+    outcome, driven_s = await _run(
+        [common.url(), *(also or [])], data, seed, quarters, quiet=common.json
+    )
     files = files_of(outcome.facts, outcome.report)
     files["audit.json"] = (json.dumps(outcome.audit.to_json(), indent=1) + "\n").encode()
     out.mkdir(parents=True, exist_ok=True)
@@ -87,6 +98,12 @@ async def replay(
                 "accounts moved credit beside the replay, µTHB: "
                 + ", ".join(f"{name} {more:+}" for name, more in outcome.unexplained_uthb.items())
             )
+        agreed = outcome.agreed
+        if also:
+            note(
+                f"all {len(also) + 1} nodes have block {agreed.height}, {agreed.block_id}, "
+                f"with state root {agreed.state_root}"
+            )
         took_s = time.monotonic() - started_s
         note(
             f"replayed in {driven_s:.0f} s, with report and audit {took_s:.0f} s; "
@@ -95,13 +112,13 @@ async def replay(
     return ExitCode.OK if outcome.audit.is_clean else ExitCode.DIFFERENCES
 
 
-def span_to_replay(chain_id: str, data: Path, quarters: int | None) -> tuple[Week, int]:
-    """Return the span that a chain was made for and how many of its quarters to replay.
+def span_to_replay(chain_id: str, data: Path, quarters: int | None) -> tuple[Week, Genesis, int]:
+    """Return the span that a chain was made for, its genesis, and how many quarters to replay.
 
     Nothing is sent or written before it is known that both are possible. Raises `Failure`.
     """
     try:
-        week = span_of(chain_id, load_week(data))
+        week, genesis = made_for(chain_id, load_week(data))
     except _EXPECTED as error:
         raise _refused(error) from error
     count = week.quarters if quarters is None else quarters
@@ -112,11 +129,11 @@ def span_to_replay(chain_id: str, data: Path, quarters: int | None) -> tuple[Wee
             f"leave it out for all {week.quarters} quarter-hours of this chain",
             name="Usage",
         )
-    return week, count
+    return week, genesis, count
 
 
 async def _run(
-    url: str, data: Path, seed: int, quarters: int | None, *, quiet: bool
+    urls: list[str], data: Path, seed: int, quarters: int | None, *, quiet: bool
 ) -> tuple[Outcome, float]:
     """Run the replay with progress on stderr; returns its outcome and how long it drove."""
     began_s = time.monotonic()
@@ -131,9 +148,9 @@ async def _run(
     )
     console = Console(stderr=True, quiet=quiet)
     try:
-        async with Rpc(url) as rpc:
+        async with Rpc(urls[0]) as rpc:
             chain_id = (await rpc.call("chain_status"))["chain_id"]
-        week, count = span_to_replay(chain_id, data, quarters)
+        week, genesis, count = span_to_replay(chain_id, data, quarters)
         with Progress(*columns, console=console) as shown:
             trading = shown.add_task("quarters", total=count, said="")
             auditing = shown.add_task("blocks audited", total=None, said="")
@@ -152,8 +169,9 @@ async def _run(
                 shown.update(auditing, completed=now.height, total=now.tip_height, said=said)
 
             outcome = await run_replay(
-                url, week, quarters=count, seed=seed, on_progress=on_progress, on_audit=on_audit
-            )
+                urls, week, genesis,
+                quarters=count, seed=seed, on_progress=on_progress, on_audit=on_audit,
+            )  # fmt: skip
     except _EXPECTED as error:
         raise _refused(error) from error
     return outcome, driven_s

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from chain.crypto import SEED_BYTES
-from client.devnet_keys import OFFICE_NAMES, VALIDATOR, Identity, is_name
+from client.devnet_keys import OFFICE_NAMES, Identity, is_name
 from client.keystore import Keystore
 from node.failure import ExitCode, Failure
 from node.home import Home
@@ -70,11 +70,12 @@ def devnet_identity(name: str) -> Identity:
     """
     spaced = name.removeprefix(DEVNET_PREFIX).replace("-", " ")
     if not is_name(spaced):
-        offices = ", ".join(one.replace(" ", "-") for one in (VALIDATOR, *OFFICE_NAMES))
+        offices = ", ".join(one.replace(" ", "-") for one in OFFICE_NAMES)
         raise Failure(
             ExitCode.KEY,
             f"nobody of a devnet is called {name!r}",
-            f"names behind {DEVNET_PREFIX} are account-N, household-N, meter-N, {offices}",
+            f"names behind {DEVNET_PREFIX} are account-N, household-N, meter-N, validator-N, "
+            f"{offices}",
         )
     return Identity(spaced)
 

@@ -1,10 +1,16 @@
 """The chain of a replay: the genesis in the repository is the one that the data makes."""
 
+import pytest
+
 from chain.genesis import Genesis
 from client.devnet_keys import OFFICE_NAMES, Identity, is_name
 from client.replay import setup
+from client.replay.driver import ReplayError
+from client.replay.run import made_for
 from client.replay.setup import (
     GENERATION_METERS,
+    VALIDATORS,
+    VALIDATORS_MAX,
     WEEK_FOLDER,
     make_genesis,
     members_of,
@@ -18,8 +24,9 @@ WEEK = load_week(WEEK_FOLDER)
 
 def test_the_genesis_of_the_devnet_is_made_from_the_data() -> None:
     text = (ROOT / "genesis.json").read_text()
-    assert text == make_genesis(WEEK).to_json(), "make it: python -m client.replay.setup"
-    assert Genesis.from_json(text).chain_id == make_genesis(WEEK).chain_id
+    made = make_genesis(WEEK, VALIDATORS)
+    assert text == made.to_json(), "make it: python -m client.replay.setup"
+    assert Genesis.from_json(text).chain_id == made.chain_id
 
 
 def test_ninety_three_households_and_eleven_generators_have_meters() -> None:
@@ -53,3 +60,12 @@ def test_a_connection_takes_thirty_kilowatts_and_what_the_battery_takes() -> Non
 def test_another_span_of_the_data_is_another_chain() -> None:
     days = {make_genesis(WEEK.days(day, 1)).chain_id for day in range(7)}
     assert len(days | {make_genesis(WEEK).chain_id}) == 8
+
+
+def test_the_span_and_the_validators_of_a_chain_are_found_by_its_id() -> None:
+    day = WEEK.days(3, 1)
+    for span, validators in ((WEEK, 1), (WEEK, VALIDATORS), (day, 7), (day, VALIDATORS_MAX)):
+        genesis = make_genesis(span, validators)
+        assert made_for(genesis.chain_id.hex(), WEEK) == (span, genesis)
+    with pytest.raises(ReplayError, match="was not made for a replay of this data"):
+        made_for(make_genesis(WEEK, VALIDATORS_MAX + 1).chain_id.hex(), WEEK)

@@ -10,13 +10,14 @@ import pytest
 import trio
 
 from chain.genesis import Genesis
-from client.devnet_keys import NODE, VALIDATOR, Identity
-from client.groups import leaves
+from client import devnet_keys
+from client.devnet_keys import Identity
 from contracts.governance.parameters import Timing
 from node.chain_node import make_signer
-from node.cli.devnet import check, funded_accounts, make_fresh
+from node.cli.devnet import funded_accounts
+from node.cli.devnet_homes import make_fresh, validators_of
 from node.cli.new_genesis import Founder, new_genesis
-from node.cli.replaying import Replaying, run_with_replay
+from node.cli.team import Member, Replaying, run_team
 from node.config import Config, RpcConfig
 from node.failure import ExitCode, Failure
 from node.home import Home
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
 START_MS = 1_700_000_000_000
+VALIDATOR = devnet_keys.validator(0)
+NODE = devnet_keys.node(0)
 
 
-def small(accounts: int = 2, *, devnet: bool = True, validator: str = VALIDATOR) -> Genesis:
-    identity = Identity(validator)
-    node = Identity(NODE).public_key
-    founder = Founder(validator, identity.account, identity.public_key, node)
+def small(accounts: int = 2, *, devnet: bool = True, validator: Identity = VALIDATOR) -> Genesis:
+    keys = validator.public_key, NODE.public_key
+    founder = Founder(validator.name, validator.account, *keys)
     funded = [(Identity(f"account {i}").account, 1_000_000) for i in range(accounts)]
     return new_genesis(
         "small", founder, time_ms=START_MS, funded=funded, devnet=devnet, timing=Timing()
@@ -113,21 +115,24 @@ def test_a_devnet_that_runs_is_not_made_anew_under_it(gtx: Gtx) -> None:
 
 def test_a_fresh_start_takes_the_signers_files_and_everything_of_the_chain(tmp_path: Path) -> None:
     home = Home(tmp_path / "devnet")
-    make_fresh(home, small())
-    old = home.signer_paths(small().chain_id, Identity(VALIDATOR).seed)
+    make_fresh(home, small(), rpc_port=0)
+    old = home.signer_paths(small().chain_id, VALIDATOR.seed)
     (home.data / "chain").mkdir()
     assert old.log.exists()
-    make_fresh(home, small(accounts=5))
+    make_fresh(home, small(accounts=5), rpc_port=0)
     assert not old.last_signed.exists()
     assert not (home.data / "chain").exists()
-    assert ValidatorKey.load(home).account == Identity(VALIDATOR).account
+    assert ValidatorKey.load(home).account == VALIDATOR.account
 
 
-def test_only_a_devnet_of_the_public_validator_is_run_as_one() -> None:
-    check(small())
-    for other in (small(devnet=False), small(validator="somebody"), make_genesis(validators=4)):
-        with pytest.raises(Failure, match="no devnet of the one validator") as caught:
-            check(other)
+def test_only_a_devnet_of_public_validators_is_run_as_one() -> None:
+    assert validators_of(small()) == 1
+    others = small(devnet=False), small(validator=Identity("somebody")), make_genesis(validators=4)
+    for other in others:
+        with pytest.raises(
+            Failure, match="no devnet of validators whose keys are public"
+        ) as caught:
+            validators_of(other)
         assert caught.value.code is ExitCode.CONFIG
 
 
@@ -177,20 +182,23 @@ sys.exit(7)
 
 def devnet_home(tmp_path: Path) -> Home:
     home = Home(tmp_path / "devnet")
-    make_fresh(home, small())
+    make_fresh(home, small(), rpc_port=0)
     return home
 
 
-def replaying(home: Home, out: Path, script: str = REPLAY, *, exit_after: bool = True) -> Replaying:
-    config = Config(rpc=RpcConfig(port=0))
-    return Replaying(home, config, exit_after, (sys.executable, "-c", script, str(out)))
+def replaying(out: Path, script: str = REPLAY, *, exit_after: bool = True) -> Replaying:
+    return Replaying((sys.executable, "-c", script, str(out)), exit_after)
+
+
+def team(home: Home) -> list[Member]:
+    return [Member(home, Config(rpc=RpcConfig(port=0)))]
 
 
 async def test_a_replay_runs_beside_the_node_and_gives_the_exit_status(tmp_path: Path) -> None:
     home = devnet_home(tmp_path)
     said: list[Running] = []
     with trio.fail_after(120):
-        status = await run_with_replay(replaying(home, tmp_path / "out"), said.append)
+        status = await run_team(team(home), said.extend, replaying(tmp_path / "out"))
     assert status == 7
     assert (tmp_path / "out").read_text() == small().chain_id.hex()
     assert [one.chain for one in said] == ["small"]
@@ -203,9 +211,9 @@ async def test_the_node_stays_after_the_replay_until_it_is_told_to_stop(tmp_path
     done = trio.Event()
 
     async def run(task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
-        plan = replaying(home, tmp_path / "out", exit_after=False)
+        plan = replaying(tmp_path / "out", exit_after=False)
         task_status.started()
-        await run_with_replay(plan, lambda _: None)
+        await run_team(team(home), lambda _: None, plan)
         done.set()
 
     with trio.fail_after(120):
@@ -224,7 +232,7 @@ async def test_the_node_stays_after_the_replay_until_it_is_told_to_stop(tmp_path
 async def test_a_node_that_does_not_start_ends_the_devnet_with_its_status(tmp_path: Path) -> None:
     home = devnet_home(tmp_path)
     with home.locked(), pytest.raises(Failure) as caught, trio.fail_after(120):
-        await run_with_replay(replaying(home, tmp_path / "out"), lambda _: None)
+        await run_team(team(home), lambda _: None, replaying(tmp_path / "out"))
     assert caught.value.code is ExitCode.IN_USE
     assert not (tmp_path / "out").exists()
 
@@ -244,14 +252,9 @@ signal.pause()
 
 async def test_a_node_that_is_killed_says_so_and_how_to_go_on(tmp_path: Path) -> None:
     home = devnet_home(tmp_path)
-    caught: list[BaseException] = []
-    with trio.fail_after(120):
-        try:
-            await run_with_replay(replaying(home, tmp_path / "out", KILL), lambda _: None)
-        except BaseExceptionGroup as group:
-            caught += leaves(group)
-    (failure,) = caught
-    assert isinstance(failure, Failure)
+    with pytest.raises(Failure) as caught, trio.fail_after(120):
+        await run_team(team(home), lambda _: None, replaying(tmp_path / "out", KILL))
+    failure = caught.value
     assert failure.what == "the node was ended by SIGKILL"
     assert failure.help is not None
     assert "--keep" in failure.help
@@ -271,7 +274,7 @@ def content_of(folder: Path) -> dict[str, bytes]:
 def test_a_replay_that_does_not_fit_is_refused_before_anything_is_erased(
     gtx: Gtx, quarters: str
 ) -> None:
-    make_fresh(Home(gtx.folder / "home"), small())
+    make_fresh(Home(gtx.folder / "home"), small(), rpc_port=0)
     before = content_of(gtx.folder)
     done = gtx.run("devnet", "--replay", "--rpc-port", "0", f"--quarters={quarters}")
     assert done.status == ExitCode.USAGE
@@ -281,7 +284,7 @@ def test_a_replay_that_does_not_fit_is_refused_before_anything_is_erased(
 
 
 def test_a_chain_that_no_week_fits_is_refused_before_anything_is_erased(gtx: Gtx) -> None:
-    make_fresh(Home(gtx.folder / "home"), small())
+    make_fresh(Home(gtx.folder / "home"), small(), rpc_port=0)
     (gtx.folder / "given.json").write_text(small(4).to_json())
     before = content_of(gtx.folder)
     for options in (["--genesis", "given.json"], ["--keep"]):
@@ -305,4 +308,4 @@ def test_a_given_genesis_is_run_as_it_is(gtx: Gtx) -> None:
 def test_the_same_key_cannot_be_made_a_signer_twice(tmp_path: Path) -> None:
     home = devnet_home(tmp_path)
     with pytest.raises(Exception, match="never make it anew"):
-        make_signer(home, small().chain_id, Identity(VALIDATOR).seed)
+        make_signer(home, small().chain_id, VALIDATOR.seed)
