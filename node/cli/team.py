@@ -82,8 +82,7 @@ async def _nodes(members: Sequence[Member]) -> AsyncIterator[list[trio.Process]]
     nodes: list[trio.Process] = []
     try:
         for member in members:
-            # One by one: if a start fails, those before it are ended.
-            nodes.append(await _start(member))  # noqa: PERF401
+            nodes.append(await _start(member))  # noqa: PERF401 - if one fails, the others are ended
         yield nodes
     finally:
         with trio.CancelScope(shield=True):
